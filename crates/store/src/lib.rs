@@ -1,1 +1,24 @@
-//! Placeholder.
+//! What the platform keeps: the rows and the ports through which it reads and writes them.
+//!
+//! The rules never name a database. They see [`Registry`] (apps, bindings, tokens), [`DeliveryQueue`]
+//! (events accepted, deliveries leased and settled) and [`Log`] (what happened), in batch verbs, so that a backend
+//! can put whatever waits into one commit. `conformance` holds every backend to the same claims.
+
+mod app;
+mod delivery;
+mod error;
+mod port;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
+pub use app::{
+    ApiToken, App, AppConfig, AppKind, AppVersion, Binding, BindingKey, Mode, ResourceSubscription, Subscriptions,
+    TokenRole,
+};
+pub use delivery::{
+    Accepted, Attempt, Claim, Delivery, DeliveryId, DeliveryQuery, DeliveryState, EventQuery, EventRow, NewDelivery,
+    NewEvent, Page, Settlement, Verdict,
+};
+pub use error::StoreError;
+pub use port::{DeliveryQueue, Log, Registry, Store};

@@ -1,0 +1,79 @@
+//! The ports: what the platform asks of a store, in batches.
+
+use async_trait::async_trait;
+use larkspur_wire::{AppId, EventId, TimestampMs};
+
+use crate::{
+    Accepted, ApiToken, App, Attempt, Binding, BindingKey, Claim, Delivery, DeliveryId, DeliveryQuery, EventQuery,
+    EventRow, NewEvent, Page, ResourceSubscription, Settlement, StoreError,
+};
+
+/// Who may receive: apps, bindings, resource subscriptions, API tokens.
+#[async_trait]
+pub trait Registry: Send + Sync {
+    /// All apps, in order of id.
+    async fn apps(&self) -> Result<Vec<App>, StoreError>;
+    /// Writes an app, new or changed.
+    async fn save_app(&self, app: &App) -> Result<(), StoreError>;
+    /// Removes an app with its bindings and resource subscriptions; its deliveries stay in the log and the pending
+    /// ones become dead. Answers whether it existed.
+    async fn delete_app(&self, id: &AppId) -> Result<bool, StoreError>;
+
+    /// The app that a thing is bound to.
+    async fn binding(&self, key: &BindingKey) -> Result<Option<AppId>, StoreError>;
+    /// Bindings in order of key, those after `after`, at most `limit`.
+    async fn bindings(&self, after: Option<&BindingKey>, limit: u32) -> Result<Vec<Binding>, StoreError>;
+    /// Binds a thing to an app, replacing what it was bound to.
+    async fn save_binding(&self, binding: &Binding) -> Result<(), StoreError>;
+    /// Removes a binding. Answers whether it existed.
+    async fn delete_binding(&self, key: &BindingKey) -> Result<bool, StoreError>;
+
+    /// All resource subscriptions, in order.
+    async fn resource_subscriptions(&self) -> Result<Vec<ResourceSubscription>, StoreError>;
+    /// Adds a resource subscription; adding it again changes nothing.
+    async fn save_resource_subscription(&self, row: &ResourceSubscription) -> Result<(), StoreError>;
+    /// Removes a resource subscription. Answers whether it existed.
+    async fn delete_resource_subscription(&self, row: &ResourceSubscription) -> Result<bool, StoreError>;
+
+    /// All API tokens, in order of name.
+    async fn tokens(&self) -> Result<Vec<ApiToken>, StoreError>;
+    /// Adds a token, or replaces the one of that name.
+    async fn save_token(&self, token: &ApiToken) -> Result<(), StoreError>;
+    /// Removes a token by name. Answers whether it existed.
+    async fn delete_token(&self, name: &str) -> Result<bool, StoreError>;
+}
+
+/// What is to be pushed.
+#[async_trait]
+pub trait DeliveryQueue: Send + Sync {
+    /// Stores events with their deliveries, durably: when this returns, they survive a crash.
+    ///
+    /// Answers in the order asked. One event's conflict never fails another.
+    async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<Accepted>, StoreError>;
+    /// Ends leases and logs their attempts. A stale generation changes no state.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
+    /// Leases up to `limit` pending deliveries whose due time or lease has passed, the longest due first.
+    async fn claim(&self, now: TimestampMs, lease_until: TimestampMs, limit: u32) -> Result<Vec<Claim>, StoreError>;
+    /// When the next pending delivery is due or its lease ends.
+    async fn next_due(&self) -> Result<Option<TimestampMs>, StoreError>;
+    /// Makes every leased delivery due now; for the start of a node that owns the store alone.
+    async fn release_leases(&self, now: TimestampMs) -> Result<u64, StoreError>;
+}
+
+/// What happened.
+#[async_trait]
+pub trait Log: Send + Sync {
+    /// One event.
+    async fn event(&self, id: &EventId) -> Result<Option<EventRow>, StoreError>;
+    /// Events, newest first.
+    async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError>;
+    /// Deliveries, newest first.
+    async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError>;
+    /// The attempts of one delivery, in order.
+    async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError>;
+}
+
+/// Everything a backend offers.
+pub trait Store: Registry + DeliveryQueue + Log {}
+
+impl<T: Registry + DeliveryQueue + Log> Store for T {}
