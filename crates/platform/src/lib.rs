@@ -2,8 +2,28 @@
 //!
 //! Nothing here opens a socket, starts a task or reads a clock: the engine does that and asks these functions.
 
+mod app;
+mod credentials;
+mod gate;
+mod plan;
+mod projection;
+mod publication;
+mod render;
+mod retry;
 mod settings;
+pub mod token;
 
+pub use app::{
+    AppChange, AppError, NewApp, Rules, SecretChange, Selection, SubscriptionChange, change as change_app,
+    create as create_app, publish as publish_app,
+};
+pub use credentials::Entropy;
+pub use gate::{Audience, Gate, Refusal, ResourceSubscribed, Subject, check};
+pub use plan::{Plan, Planned};
+pub use projection::project;
+pub use publication::{Publication, PublishError, binds, bound_by, resolve};
+pub use render::{RenderError, render};
+pub use retry::next_try;
 pub use settings::{
     AckNotOk, AckWithoutBizRt, AppSettings, Assumptions, DeliverySettings, ErrorStatus, PublishSettings, RetryBody,
     RetryConnection, RetryFrom, RetryMessageId, SessionSettings, Settings, SettingsError, TimestampUnit,
