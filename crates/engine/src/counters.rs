@@ -1,0 +1,55 @@
+//! What has been counted since the platform started.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+/// Defines the counters once, as atomics and as their reading.
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// Counts, all from zero when the platform starts.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $($(#[$doc])* pub(crate) $name: AtomicU64),+
+        }
+
+        /// The counts at one moment.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct Counts {
+            $($(#[$doc])* pub $name: u64),+
+        }
+
+        impl Counters {
+            pub(crate) fn read(&self) -> Counts {
+                Counts { $($name: self.$name.load(Ordering::Relaxed)),+ }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Events accepted.
+    events_accepted,
+    /// Events that had been accepted before.
+    events_repeated,
+    /// Publications refused.
+    events_refused,
+    /// Deliveries made from accepted events.
+    deliveries,
+    /// Attempts that an app took.
+    attempts_delivered,
+    /// Attempts that failed.
+    attempts_failed,
+    /// Deliveries given up.
+    deliveries_dead,
+}
+
+/// Counts one more.
+pub(crate) fn count(counter: &AtomicU64) {
+    add(counter, 1);
+}
+
+/// Counts `n` more.
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}

@@ -1,0 +1,231 @@
+//! Publishing: who gets the event is planned, and everything is on disk before the producer is answered.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use larkspur_platform::{Audience, Gate, Plan, Planned, PublishError, Publication, Refusal, Subject, binds, bound_by, resolve};
+use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, StoreError};
+use larkspur_wire::{AppId, EventId, EventType};
+
+use crate::activity::Activity;
+use crate::counters::{add, count};
+use crate::deliver::Leased;
+use crate::engine::{Engine, LEASE};
+use crate::resource::Subscribed;
+
+/// What became of a published event.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Its id, given or minted.
+    pub event_id: EventId,
+    /// Its type.
+    pub event_type: EventType,
+    /// Whether the same event had been accepted before, so that nothing new was made.
+    pub repeated: bool,
+    /// One per app that gets it.
+    pub deliveries: Vec<PublishedDelivery>,
+    /// How many apps each gate refused; every gate is there.
+    pub refused: BTreeMap<Gate, u32>,
+    /// Every app with its verdict, when that was asked for.
+    pub explanations: Option<Vec<Explanation>>,
+    /// What could not be checked because it is not documented.
+    pub warnings: Vec<String>,
+}
+
+/// One delivery that a publish made.
+#[derive(Clone, Debug)]
+pub struct PublishedDelivery {
+    /// Its id.
+    pub delivery_id: DeliveryId,
+    /// The app it goes to.
+    pub app_id: AppId,
+    /// How it is pushed.
+    pub mode: Mode,
+    /// The app's live persistent connections.
+    pub online: usize,
+}
+
+/// Whether one app gets an event, and why not.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The app.
+    pub app_id: AppId,
+    /// Its name.
+    pub app_name: String,
+    /// What the gates said.
+    pub verdict: ExplainedVerdict,
+}
+
+/// What the gates said of one app.
+#[derive(Clone, Debug)]
+pub enum ExplainedVerdict {
+    /// It gets the event, without these fields.
+    Delivered {
+        /// Paths of the fields it may not see.
+        withheld: Vec<String>,
+    },
+    /// It does not.
+    Refused(Refusal),
+}
+
+/// One event of a batch, planned and ready to be stored.
+struct Prepared {
+    event: NewEvent,
+    row: Arc<EventRow>,
+    plan: Plan,
+}
+
+impl Engine {
+    /// Publishes a batch, durably: what is answered with success survives a crash.
+    ///
+    /// Each event is answered for itself, in the order given; one that is refused never fails another.
+    pub async fn publish(
+        &self,
+        publications: Vec<Publication<'_>>,
+        explain: bool,
+    ) -> Result<Vec<Result<Published, PublishError>>, StoreError> {
+        let mut bound_here = HashMap::new();
+        let mut prepared = Vec::with_capacity(publications.len());
+        for publication in publications {
+            prepared.push(self.prepare(publication, &mut bound_here).await?);
+        }
+        let events = prepared.iter().filter_map(|one| one.as_ref().ok()).map(|one| one.event.clone()).collect();
+        let mut accepted = self.store().accept(events).await?.into_iter();
+        let finish = |one: Result<Prepared, PublishError>| {
+            let one = one?;
+            let accepted = accepted.next().unwrap_or(Accepted::Conflict);
+            self.finish(one, accepted, explain)
+        };
+        let answers: Vec<_> = prepared.into_iter().map(finish).collect();
+        add(&self.counters().events_refused, answers.iter().filter(|answer| answer.is_err()).count() as u64);
+        Ok(answers)
+    }
+
+    async fn prepare(
+        &self,
+        publication: Publication<'_>,
+        bound_here: &mut HashMap<BindingKey, AppId>,
+    ) -> Result<Result<Prepared, PublishError>, StoreError> {
+        let apps = self.apps();
+        if let Some(app_id) = publication.app_id.as_ref().filter(|id| apps.get(id).is_none()) {
+            return Ok(Err(PublishError::UnknownApp { app_id: app_id.clone() }));
+        }
+        let mut bound = Vec::new();
+        for key in bound_by(&publication) {
+            let app_id = match bound_here.get(&key) {
+                Some(app_id) => Some(app_id.clone()),
+                None => self.store().binding(&key).await?,
+            };
+            bound.extend(app_id.map(|app_id| (key, app_id)));
+        }
+        let audience = match resolve(&publication, &bound) {
+            Ok(audience) => audience,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let subscribed = Subscribed::of(&self.settings().publish, &publication, &apps);
+        let subject = Subject {
+            event_type: &publication.event_type,
+            facts: publication.facts,
+            tenant_key: publication.tenant_key.as_ref(),
+            audience: &audience,
+            resource_subscribed: subscribed.as_ref().map(|subscribed| subscribed as _),
+        };
+        let plan = Plan::new(&subject, apps.iter());
+        let binds = match (&audience, plan.deliveries.is_empty()) {
+            (Audience::Only(app_id), false) => binds(&publication).into_iter().map(|key| (key, app_id.clone())).collect(),
+            _ => Vec::new(),
+        };
+        bound_here.extend(binds.iter().cloned());
+        Ok(Ok(self.planned(publication, plan, binds)))
+    }
+
+    fn planned(&self, publication: Publication<'_>, plan: Plan, binds: Vec<(BindingKey, AppId)>) -> Prepared {
+        let now = self.clock().now();
+        let row = EventRow {
+            id: publication.event_id.clone().unwrap_or_else(|| EventId::mint(crate::random::bytes())),
+            event_type: publication.event_type.clone(),
+            tenant_key: publication.tenant_key.clone(),
+            create_time: publication.create_time.unwrap_or(now),
+            accepted_at: now,
+            payload: publication.payload.clone().into(),
+        };
+        let event = NewEvent {
+            id: row.id.clone(),
+            event_type: row.event_type.clone(),
+            tenant_key: row.tenant_key.clone(),
+            create_time: row.create_time,
+            accepted_at: now,
+            payload: row.payload.clone(),
+            digest: publication.digest(),
+            deliveries: plan.deliveries.iter().map(|planned| self.new_delivery(planned)).collect(),
+            lease_until: now.saturating_add(LEASE),
+            binds,
+        };
+        Prepared { event, row: Arc::new(row), plan }
+    }
+
+    fn new_delivery(&self, planned: &Planned) -> NewDelivery {
+        let milliseconds = u64::try_from(self.clock().now().0).unwrap_or_default();
+        let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &crate::random::bytes()).into_uuid();
+        NewDelivery { id: DeliveryId(id.as_u128()), app_id: planned.app.id.clone(), withheld: planned.withheld.clone() }
+    }
+
+    fn finish(&self, one: Prepared, accepted: Accepted, explain: bool) -> Result<Published, PublishError> {
+        let Prepared { event, row, plan } = one;
+        let (deliveries, repeated) = match accepted {
+            Accepted::New => (event.deliveries, false),
+            Accepted::Repeated(deliveries) => (deliveries, true),
+            Accepted::Conflict => return Err(PublishError::Conflict { event_id: event.id }),
+        };
+        let answer = Published {
+            event_id: row.id.clone(),
+            event_type: row.event_type.clone(),
+            repeated,
+            deliveries: deliveries.iter().map(|delivery| self.published(delivery)).collect(),
+            refused: plan.refused_by_gate(),
+            explanations: explain.then(|| explanations(&plan)),
+            warnings: plan.warnings,
+        };
+        if repeated {
+            count(&self.counters().events_repeated);
+            return Ok(answer);
+        }
+        count(&self.counters().events_accepted);
+        add(&self.counters().deliveries, deliveries.len() as u64);
+        self.announce(Activity::Published {
+            event_id: row.id.clone(),
+            event_type: row.event_type.clone(),
+            deliveries: deliveries.len(),
+        });
+        for delivery in deliveries {
+            self.push_soon(Leased::first(delivery, Arc::clone(&row)));
+        }
+        Ok(answer)
+    }
+
+    fn published(&self, delivery: &NewDelivery) -> PublishedDelivery {
+        PublishedDelivery {
+            delivery_id: delivery.id,
+            app_id: delivery.app_id.clone(),
+            mode: self.apps().get(&delivery.app_id).map_or_else(Mode::default, |app| mode(app)),
+            online: self.hub().online(&delivery.app_id),
+        }
+    }
+}
+
+/// How an app receives its events.
+pub(crate) fn mode(app: &App) -> Mode {
+    app.published.as_ref().map(|version| version.config.events.mode).unwrap_or_default()
+}
+
+fn explanations(plan: &Plan) -> Vec<Explanation> {
+    let explain = |app: &App, verdict| Explanation { app_id: app.id.clone(), app_name: app.name.clone(), verdict };
+    let delivered = plan.deliveries.iter().map(|planned| {
+        explain(&planned.app, ExplainedVerdict::Delivered { withheld: planned.withheld.clone() })
+    });
+    let refused =
+        plan.refused.iter().map(|(app, refusal)| explain(app, ExplainedVerdict::Refused(refusal.clone())));
+    let mut all: Vec<_> = delivered.chain(refused).collect();
+    all.sort_by(|a, b| a.app_id.cmp(&b.app_id));
+    all
+}

@@ -1,0 +1,108 @@
+//! The webhook client: seals and signs an envelope, posts it within the deadline, and judges the answer.
+//!
+//! Everything about an endpoint is hostile until shown otherwise: see `guard` for addresses and `exchange` for bounds.
+//! The rules of a push are at <https://open.feishu.cn/document/ukTMukTMukTM/uUTNz4SN1MjL1UzM>.
+
+mod challenge;
+mod connector;
+mod endpoint;
+mod exchange;
+mod guard;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use larkspur_platform::{Assumptions, DeliverySettings};
+use larkspur_store::{App, Mode};
+use larkspur_wire::TimestampMs;
+use tokio::time::Instant;
+
+use crate::push::Pushed;
+use connector::Reach;
+use exchange::Exchange;
+
+pub use challenge::ChallengeError;
+pub use endpoint::{Endpoint, EndpointError};
+pub use exchange::WebhookSetupError;
+
+/// Posts to the endpoints of all apps.
+#[derive(Clone, Debug)]
+pub(crate) struct WebhookClient {
+    exchange: Exchange,
+    push_timeout: Duration,
+    challenge_timeout: Duration,
+    allow_private_addresses: bool,
+    assumptions: Assumptions,
+}
+
+/// One envelope to post.
+#[derive(Clone, Debug)]
+pub(crate) struct WebhookPush {
+    /// The envelope in the clear, compact JSON.
+    pub(crate) body: Bytes,
+    /// What the initialisation vector, the nonce and the request id are made of.
+    ///
+    /// The same seed and time give the same bytes on the wire, so that a retry can repeat the first push.
+    pub(crate) seed: [u8; 32],
+    /// The time that is signed.
+    pub(crate) signed_at: TimestampMs,
+}
+
+impl WebhookClient {
+    pub(crate) fn new(delivery: &DeliverySettings, assumptions: &Assumptions) -> Result<Self, WebhookSetupError> {
+        Self::with_root(delivery, assumptions, None)
+    }
+
+    /// A client that trusts these certificates (PEM) besides the public authorities.
+    pub(crate) fn with_root(
+        delivery: &DeliverySettings,
+        assumptions: &Assumptions,
+        root_pem: Option<&[u8]>,
+    ) -> Result<Self, WebhookSetupError> {
+        Ok(Self {
+            exchange: Exchange::new(delivery.connect_timeout(), delivery.answer_bytes_max, root_pem)?,
+            push_timeout: delivery.push_timeout(),
+            challenge_timeout: delivery.challenge_timeout(),
+            allow_private_addresses: delivery.allow_private_addresses,
+            assumptions: assumptions.clone(),
+        })
+    }
+
+    /// Pushes one envelope. Status 200 within the deadline means that the app has it, whatever the body says.
+    pub(crate) async fn post(&self, app: &App, endpoint: &Endpoint, push: WebhookPush) -> Pushed {
+        let started = Instant::now();
+        let request = request::build(app, endpoint, &push, &self.assumptions);
+        let sent = self.exchange.send(self.reach(app), request, self.push_timeout).await;
+        let (code, answer, outcome) = match sent {
+            Ok(answer) if answer.status == 200 => (Some(200), answer.body, Ok(())),
+            Ok(answer) => {
+                let why = format!("the endpoint answered status {}", answer.status);
+                (Some(i32::from(answer.status)), answer.body, Err(why))
+            }
+            Err(error) => (None, Bytes::new(), Err(error.to_string())),
+        };
+        Pushed { mode: Mode::Webhook, target: endpoint.to_string(), code, took: started.elapsed(), answer, outcome }
+    }
+
+    /// Asks an endpoint to return a random value, as Feishu does when a request URL is saved.
+    pub(crate) async fn challenge(
+        &self,
+        app: &App,
+        endpoint: &Endpoint,
+        now: TimestampMs,
+    ) -> Result<(), ChallengeError> {
+        let challenge = request::challenge_value(crate::random::bytes());
+        let body = request::challenge_body(app, &challenge);
+        let push = WebhookPush { body, seed: crate::random::bytes(), signed_at: now };
+        let request = request::build(app, endpoint, &push, &self.assumptions);
+        let answer = self.exchange.send(self.reach(app), request, self.challenge_timeout).await?;
+        challenge::judge(&challenge, &answer, self.challenge_timeout)
+    }
+
+    fn reach(&self, app: &App) -> Reach {
+        if self.allow_private_addresses || app.allow_private_addresses { Reach::Anywhere } else { Reach::Public }
+    }
+}

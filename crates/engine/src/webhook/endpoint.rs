@@ -1,0 +1,131 @@
+//! An app's webhook URL, parsed once so that nothing later has to ask whether it can be pushed to.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// A URL longer than this is refused; browsers and proxies stop near here too.
+const URL_BYTES_MAX: usize = 2_048;
+
+/// An absolute `http` or `https` URL without credentials, ready to be pushed to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    url: Url,
+    uri: http::Uri,
+}
+
+impl Endpoint {
+    /// Reads a request URL as an administrator types it.
+    pub fn parse(text: &str) -> Result<Self, EndpointError> {
+        if text.len() > URL_BYTES_MAX {
+            return Err(EndpointError::TooLong { bytes: text.len() });
+        }
+        let mut url = Url::parse(text.trim()).map_err(|source| EndpointError::NotAUrl { source: source.into() })?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(EndpointError::Scheme { found: url.scheme().to_owned() });
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointError::Credentials);
+        }
+        // A fragment never leaves the client that holds it.
+        url.set_fragment(None);
+        let uri = url.as_str().parse().map_err(|source| EndpointError::NotAUrl { source: Box::new(source) })?;
+        Ok(Self { url, uri })
+    }
+
+    /// The host, without the brackets of an IPv6 address.
+    pub fn host(&self) -> String {
+        match self.url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(ip)) => ip.to_string(),
+            Some(Host::Ipv6(ip)) => ip.to_string(),
+            None => String::new(),
+        }
+    }
+
+    /// The whole URL, query included.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    pub(super) fn uri(&self) -> &http::Uri {
+        &self.uri
+    }
+}
+
+/// Scheme, host, port and path; the query stays out, since people put secrets there.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.url.as_str();
+        f.write_str(url.split_once('?').map_or(url, |(before, _)| before))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&format_args!("{self}")).finish()
+    }
+}
+
+/// A text that is no webhook URL.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// It cannot be read as a URL at all.
+    #[error("this is not an absolute URL")]
+    NotAUrl {
+        /// What the parser says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Feishu pushes over HTTP only.
+    #[error("the URL's scheme is `{found}`, but it must be http or https")]
+    Scheme {
+        /// The scheme.
+        found: String,
+    },
+    /// A user name or a password would end up in logs.
+    #[error("the URL has a user name or password in it, which is not supported")]
+    Credentials,
+    /// Nobody needs a URL this long.
+    #[error("the URL is {bytes} bytes long, over the limit of {URL_BYTES_MAX}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_keeps_its_query_for_the_request_and_hides_it_in_logs() {
+        let endpoint = Endpoint::parse(" https://app.example.com:8443/hook?key=s3cret#top ").unwrap();
+        assert_eq!(endpoint.as_str(), "https://app.example.com:8443/hook?key=s3cret");
+        assert_eq!(endpoint.uri().path_and_query().unwrap(), "/hook?key=s3cret");
+        assert_eq!(endpoint.to_string(), "https://app.example.com:8443/hook");
+        assert!(!format!("{endpoint:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn disguised_addresses_are_seen_as_what_they_are() {
+        for (text, host) in [
+            ("http://127.1/hook", "127.0.0.1"),
+            ("http://0x7f000001/", "127.0.0.1"),
+            ("http://2130706433/", "127.0.0.1"),
+            ("http://[::ffff:10.0.0.1]/", "::ffff:10.0.0.1"),
+        ] {
+            assert_eq!(Endpoint::parse(text).unwrap().host(), host, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_pushed_to_is_refused() {
+        assert!(matches!(Endpoint::parse("/hook"), Err(EndpointError::NotAUrl { .. })));
+        assert!(matches!(Endpoint::parse("http://"), Err(EndpointError::NotAUrl { .. })));
+        assert!(matches!(Endpoint::parse("ftp://example.com/"), Err(EndpointError::Scheme { .. })));
+        assert!(matches!(Endpoint::parse("https://me:pw@example.com/"), Err(EndpointError::Credentials)));
+        let long = format!("https://example.com/{}", "a".repeat(URL_BYTES_MAX));
+        assert!(matches!(Endpoint::parse(&long), Err(EndpointError::TooLong { .. })));
+    }
+}

@@ -1,0 +1,230 @@
+//! One bounded exchange with an endpoint: request out, head back, and as much of the answer as is wanted.
+//!
+//! No redirects, no proxy, no decompression, and one deadline over everything, so that a hostile endpoint can waste
+//! only the time it was given.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::time::{Instant, timeout_at};
+
+use super::connector::{ConnectError, Connector, Reach};
+
+/// Node's server closes a connection that was idle for 5 s; a push on one that is just closing would be lost.
+const IDLE_MAX: Duration = Duration::from_secs(4);
+/// Idle connections kept to one endpoint.
+const IDLE_PER_HOST_MAX: usize = 32;
+/// The head of an answer may be this large.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+type HttpClient = legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
+
+/// Two pools of connections, so that one opened for an app that may reach private addresses serves no other app.
+#[derive(Clone, Debug)]
+pub(super) struct Exchange {
+    public: HttpClient,
+    anywhere: HttpClient,
+    answer_bytes_max: usize,
+}
+
+/// The webhook client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WebhookSetupError {
+    /// The TLS library refused its own defaults.
+    #[error("TLS cannot be set up")]
+    Tls {
+        /// What the TLS library says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The additional root certificates cannot be read.
+    #[error("the additional root certificates cannot be read")]
+    Roots {
+        /// What the parser says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl Exchange {
+    pub(super) fn new(
+        connect_timeout: Duration,
+        answer_bytes_max: usize,
+        root_pem: Option<&[u8]>,
+    ) -> Result<Self, WebhookSetupError> {
+        let tls = tls(root_pem)?;
+        let client = |reach| client(tls.clone(), Connector { reach, timeout: connect_timeout });
+        Ok(Self { public: client(Reach::Public), anywhere: client(Reach::Anywhere), answer_bytes_max })
+    }
+
+    pub(super) async fn send(
+        &self,
+        reach: Reach,
+        request: Request<Full<Bytes>>,
+        timeout: Duration,
+    ) -> Result<Answer, ExchangeError> {
+        let client = match reach {
+            Reach::Public => &self.public,
+            Reach::Anywhere => &self.anywhere,
+        };
+        let deadline = Instant::now() + timeout;
+        match timeout_at(deadline, client.request(request)).await {
+            Ok(Ok(response)) => Ok(Answer::read(response, self.answer_bytes_max, deadline).await),
+            Ok(Err(source)) => Err(ExchangeError::Failed(source)),
+            Err(_) => Err(ExchangeError::TimedOut { after: timeout }),
+        }
+    }
+}
+
+fn client(tls: rustls::ClientConfig, connector: Connector) -> HttpClient {
+    let connector =
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
+    legacy::Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_MAX)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .http1_max_buf_size(HEAD_BYTES_MAX)
+        // The documentation spells the signature headers in title case.
+        .http1_title_case_headers(true)
+        .build(connector)
+}
+
+/// TLS with a provider named here: a global one may be missing, or set by somebody else to another.
+fn tls(root_pem: Option<&[u8]>) -> Result<rustls::ClientConfig, WebhookSetupError> {
+    let mut roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for certificate in CertificateDer::pem_slice_iter(root_pem.unwrap_or_default()) {
+        let certificate = certificate.map_err(|source| WebhookSetupError::Roots { source: Box::new(source) })?;
+        roots.add(certificate).map_err(|source| WebhookSetupError::Roots { source: Box::new(source) })?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|source| WebhookSetupError::Tls { source: Box::new(source) })?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What an endpoint answered, as far as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) location: Option<String>,
+    pub(super) body: Bytes,
+    /// Whether the deadline or the endpoint cut the body off.
+    pub(super) cut_off: bool,
+}
+
+impl Answer {
+    /// Reads until the body ends, is large enough, or the deadline comes; what is not read is thrown away with the
+    /// connection.
+    async fn read(response: Response<Incoming>, bytes_max: usize, deadline: Instant) -> Self {
+        let location = response.headers().get(header::LOCATION);
+        let mut answer = Self {
+            status: response.status().as_u16(),
+            location: location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+            body: Bytes::new(),
+            cut_off: false,
+        };
+        let mut body = response.into_body();
+        let mut read = BytesMut::new();
+        while read.len() < bytes_max {
+            match timeout_at(deadline, body.frame()).await {
+                Ok(Some(Ok(frame))) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    let wanted = data.len().min(bytes_max - read.len());
+                    read.extend_from_slice(&data[..wanted]);
+                }
+                Ok(None) => break,
+                Ok(Some(Err(_))) | Err(_) => {
+                    answer.cut_off = true;
+                    break;
+                }
+            }
+        }
+        answer.body = read.freeze();
+        answer
+    }
+}
+
+/// No answer came.
+#[derive(Debug)]
+pub(super) enum ExchangeError {
+    /// The whole exchange took too long.
+    TimedOut {
+        after: Duration,
+    },
+    Failed(legacy::Error),
+}
+
+/// Why no answer came.
+#[derive(Debug)]
+pub(super) enum Cause<'a> {
+    TimedOut { after: Duration },
+    Connect(&'a ConnectError),
+    Tls(&'a rustls::Error),
+    /// The endpoint hung up before it answered.
+    Closed,
+    /// What came is not HTTP/1.1, or its head is too large.
+    NotHttp,
+    Other(&'a legacy::Error),
+}
+
+impl ExchangeError {
+    pub(super) fn cause(&self) -> Cause<'_> {
+        let error = match self {
+            Self::TimedOut { after } => return Cause::TimedOut { after: *after },
+            Self::Failed(error) => error,
+        };
+        let mut next: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(link) = next {
+            if let Some(connect) = link.downcast_ref::<ConnectError>() {
+                return Cause::Connect(connect);
+            }
+            if let Some(tls) = link.downcast_ref::<rustls::Error>() {
+                return Cause::Tls(tls);
+            }
+            if let Some(http) = link.downcast_ref::<hyper::Error>() {
+                match http {
+                    http if http.is_parse() || http.is_parse_too_large() => return Cause::NotHttp,
+                    http if http.is_incomplete_message() || http.is_canceled() || http.is_closed() => {
+                        return Cause::Closed;
+                    }
+                    _ => {}
+                }
+            }
+            let io = link.downcast_ref::<io::Error>();
+            if io.is_some_and(|io| matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)) {
+                return Cause::Closed;
+            }
+            // An I/O error hides the error that it wraps from `source`.
+            next = match io.and_then(io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => link.source(),
+            };
+        }
+        Cause::Other(error)
+    }
+}
+
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause() {
+            Cause::TimedOut { after } => write!(f, "no answer within {} ms", after.as_millis()),
+            Cause::Connect(error) => error.fmt(f),
+            Cause::Tls(error) => write!(f, "TLS failed: {error}"),
+            Cause::Closed => f.write_str("the endpoint closed the connection without an answer"),
+            Cause::NotHttp => f.write_str("what the endpoint answered is not HTTP/1.1"),
+            Cause::Other(error) => error.fmt(f),
+        }
+    }
+}

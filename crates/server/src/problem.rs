@@ -1,0 +1,226 @@
+//! What a refused request is answered: one JSON document for every error of the admin API.
+//!
+//! The form is RFC 9457, with a stable `code` for programs and a `hint` that says what to do.
+//!
+//! <https://www.rfc-editor.org/rfc/rfc9457>
+
+use std::collections::BTreeMap;
+use std::error::Error;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use larkspur_store::StoreError;
+use serde::Serialize;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as ResponseSchema, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
+
+/// The content type of RFC 9457.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Why a request was refused, as RFC 9457 has it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// Names the kind of problem; `urn:larkspur:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words; the same for every problem of this code.
+    title: String,
+    /// The HTTP status, repeated.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What happened this time.
+    detail: String,
+    /// The kind for programs, in snake case.
+    code: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// Where in the request's body the fault lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    /// Every place where the payload does not fit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<Misfit>,
+}
+
+/// One place where a payload does not fit its event type.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Misfit {
+    /// Where, for example `event.candidate_info.name`.
+    pub(crate) path: String,
+    /// What the catalogue expects there.
+    pub(crate) expected: String,
+    /// What was found.
+    pub(crate) found: String,
+}
+
+impl Problem {
+    /// A problem of this status and code; the detail says what happened.
+    pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        let mut title = code.replace('_', " ");
+        if let Some(first) = title.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Self {
+            kind: format!("urn:larkspur:problem:{code}"),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            code: code.to_owned(),
+            hint: None,
+            path: None,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Nothing of this name exists.
+    pub(crate) fn not_found(what: &str, name: &str) -> Self {
+        let code = format!("{}_not_found", what.replace([' ', '-'], "_"));
+        Self::new(StatusCode::NOT_FOUND, &code, format!("there is no {what} `{name}`"))
+    }
+
+    /// The same with a hint.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same with a hint, if there is one.
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// The same with the place of the fault, if it is known.
+    pub(crate) fn path(mut self, path: Option<String>) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// The same with the places where a payload does not fit.
+    pub(crate) fn errors(mut self, errors: Vec<Misfit>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// The kind for programs.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// Rides on a refusing response, so that refusals are counted in one place.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused(pub(crate) String);
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let refused = Refused(self.code.clone());
+        let mut response = (self.status(), axum::Json(&self)).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        response.extensions_mut().insert(refused);
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_busy", error.to_string())
+                .hint("send the request again in a moment"),
+            error => Self::internal(&error),
+        }
+    }
+}
+
+impl Problem {
+    /// Something of ours failed; the chain is logged, the client learns only that it was not their fault.
+    pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error = %chain(error), "a request failed for an internal reason");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the platform could not do this")
+            .hint("the platform's log says why")
+    }
+}
+
+/// An error and its sources in one line.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(next) = source {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        source = next.source();
+    }
+    text
+}
+
+/// What any guarded route may answer: a wrong token, a foreign host or origin, a failure of ours.
+pub(crate) struct AnyRefusal;
+
+impl IntoResponses for AnyRefusal {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        problems(&[
+            ("401", "No token, or one that is not known."),
+            ("403", "The token's role does not allow this, or a web page of another origin asked."),
+            ("421", "The Host header names another server."),
+            ("500", "The platform failed; its log says why."),
+            ("503", "The platform is busy; try again."),
+        ])
+    }
+}
+
+/// What a route that reads a body may answer besides.
+pub(crate) struct BodyRefusal;
+
+impl IntoResponses for BodyRefusal {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        problems(&[
+            ("400", "The body is not JSON, or the query is not understood."),
+            ("408", "The body did not arrive in time."),
+            ("413", "The body is larger than allowed."),
+            ("422", "The body is JSON, but does not say something that can be done; `path` names the member."),
+        ])
+    }
+}
+
+/// A route whose thing may be missing.
+pub(crate) struct Missing;
+
+impl IntoResponses for Missing {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        problems(&[("404", "There is no such thing.")])
+    }
+}
+
+/// A route that takes a query.
+pub(crate) struct QueryRefusal;
+
+impl IntoResponses for QueryRefusal {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        problems(&[("400", "The query is not understood.")])
+    }
+}
+
+/// A route that may find things as they must not be.
+pub(crate) struct Conflicting;
+
+impl IntoResponses for Conflicting {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        problems(&[("409", "It is already taken or used for something else.")])
+    }
+}
+
+fn problems(statuses: &[(&str, &str)]) -> BTreeMap<String, RefOr<ResponseSchema>> {
+    let schema = || Ref::from_schema_name("Problem");
+    let response = |description: &str| {
+        let content = ContentBuilder::new().schema(Some(schema())).build();
+        ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+    };
+    statuses.iter().map(|(status, description)| ((*status).to_owned(), response(description).into())).collect()
+}

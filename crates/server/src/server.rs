@@ -1,0 +1,90 @@
+//! What every handler shares.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use larkspur_engine::{Engine, MovableClock};
+use larkspur_store::StoreError;
+use larkspur_wire::TimestampMs;
+use tokio::sync::OwnedSemaphorePermit;
+use url::Url;
+
+use crate::auth::Tokens;
+use crate::open::Calls;
+use crate::problem::Refused;
+use crate::{HostGuard, ServerConfig};
+
+/// The engine, and what the server keeps besides.
+pub(crate) struct Server {
+    pub(crate) engine: Engine,
+    pub(crate) tokens: Tokens,
+    pub(crate) calls: Calls,
+    pub(crate) clock: Option<Arc<MovableClock>>,
+    pub(crate) public_url: Option<Url>,
+    guard: HostGuard,
+    refusals: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Server {
+    /// Takes the parts of the configuration and reads the tokens.
+    pub(crate) async fn start(engine: Engine, config: &ServerConfig) -> Result<Self, StoreError> {
+        let tokens = Tokens::load(engine.store().as_ref(), config.admin_token.as_ref()).await?;
+        Ok(Self {
+            engine,
+            tokens,
+            calls: Calls::default(),
+            clock: config.clock.clone(),
+            public_url: config.public_url.clone(),
+            guard: config.guard,
+            refusals: Mutex::default(),
+        })
+    }
+
+    /// The engine's time.
+    pub(crate) fn now(&self) -> TimestampMs {
+        self.engine.clock().now()
+    }
+
+    /// Counts a refusal by its code.
+    pub(crate) fn count_refusal(&self, code: &str) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        match refusals.get_mut(code) {
+            Some(count) => *count += 1,
+            None => {
+                refusals.insert(code.to_owned(), 1);
+            }
+        }
+    }
+
+    /// How many requests were refused, by code.
+    pub(crate) fn refusals(&self) -> BTreeMap<String, u64> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The connection a request came by.
+#[derive(Clone, Debug)]
+pub(crate) struct Connection {
+    /// The other end.
+    pub(crate) peer: SocketAddr,
+    /// Whether it is TLS.
+    pub(crate) secure: bool,
+    /// Its place among the connections the server takes; a session keeps it after the upgrade.
+    pub(crate) slot: Arc<OwnedSemaphorePermit>,
+}
+
+/// Refuses foreign hosts and origins, and counts what is refused here or further in.
+pub(crate) async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    let response = match server.guard.check(request.headers(), server.public_url.as_ref()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(Refused(code)) = response.extensions().get() {
+        server.count_refusal(code);
+    }
+    response
+}
