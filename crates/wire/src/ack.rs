@@ -43,17 +43,26 @@ struct Write {
 impl Ack {
     /// Success without an answer.
     pub fn ok() -> Self {
-        Self { code: CODE_OK, data: None }
+        Self {
+            code: CODE_OK,
+            data: None,
+        }
     }
 
     /// Failure.
     pub fn failed() -> Self {
-        Self { code: CODE_FAILED, data: None }
+        Self {
+            code: CODE_FAILED,
+            data: None,
+        }
     }
 
     /// Success with a callback's answer, JSON.
     pub fn answer(json: Vec<u8>) -> Self {
-        Self { code: CODE_OK, data: Some(json) }
+        Self {
+            code: CODE_OK,
+            data: Some(json),
+        }
     }
 
     /// Whether the app has the event.
@@ -64,15 +73,28 @@ impl Ack {
     /// Reads an ack's payload: blanks, missing members and members nobody knows are fine, and so is `data` of a form
     /// that no official client sends.
     pub fn parse(payload: &[u8]) -> Result<Self, AckError> {
-        let read: Read<'_> = serde_json::from_slice(payload).map_err(|error| AckError { detail: error.to_string() })?;
-        let text = read.data.and_then(|data| serde_json::from_str::<String>(data.get()).ok());
-        let data = text.filter(|text| !text.is_empty()).and_then(|text| BASE64.decode(text).ok());
-        Ok(Self { code: read.code, data })
+        let read: Read<'_> = serde_json::from_slice(payload).map_err(|error| AckError {
+            detail: error.to_string(),
+        })?;
+        let text = read
+            .data
+            .and_then(|data| serde_json::from_str::<String>(data.get()).ok());
+        let data = text
+            .filter(|text| !text.is_empty())
+            .and_then(|text| BASE64.decode(text).ok());
+        Ok(Self {
+            code: read.code,
+            data,
+        })
     }
 
     /// The payload: `{"code":200}`, with `data` only when there is an answer.
     pub fn write(&self) -> Vec<u8> {
         let data = self.data.as_ref().map(|json| BASE64.encode(json));
-        serde_json::to_vec(&Write { code: self.code, data }).expect("an integer and a string are JSON")
+        serde_json::to_vec(&Write {
+            code: self.code,
+            data,
+        })
+        .expect("an integer and a string are JSON")
     }
 }

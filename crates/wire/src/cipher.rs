@@ -34,7 +34,9 @@ pub enum OpenError {
         bytes: usize,
     },
     /// The padding is wrong, which nearly always means another key.
-    #[error("the encrypted body does not open, most likely because it was sealed with another Encrypt Key")]
+    #[error(
+        "the encrypted body does not open, most likely because it was sealed with another Encrypt Key"
+    )]
     WrongKey,
 }
 
@@ -66,12 +68,16 @@ pub fn open(sealed: &str, encrypt_key: &Secret) -> Result<Vec<u8>, OpenError> {
     if bytes.len() < 2 * BLOCK_BYTES {
         return Err(OpenError::TooShort { bytes: bytes.len() });
     }
-    let (iv, blocks) = bytes.split_first_chunk::<BLOCK_BYTES>().ok_or(OpenError::TooShort { bytes: bytes.len() })?;
+    let (iv, blocks) = bytes
+        .split_first_chunk::<BLOCK_BYTES>()
+        .ok_or(OpenError::TooShort { bytes: bytes.len() })?;
     if !blocks.len().is_multiple_of(BLOCK_BYTES) {
         return Err(OpenError::NotBlocks { bytes: bytes.len() });
     }
     let cipher = cbc::Decryptor::<Aes256>::new(&aes_key(encrypt_key).into(), &(*iv).into());
-    cipher.decrypt_padded_vec::<Pkcs7>(blocks).map_err(|_| OpenError::WrongKey)
+    cipher
+        .decrypt_padded_vec::<Pkcs7>(blocks)
+        .map_err(|_| OpenError::WrongKey)
 }
 
 fn aes_key(encrypt_key: &Secret) -> [u8; 32] {

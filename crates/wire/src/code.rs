@@ -73,17 +73,35 @@ pub fn explain(code: i64) -> Option<(&'static str, &'static str)> {
         AUTH_FAILED => ("authentication failed", "check App ID and App Secret"),
         INTERNAL_ERROR => ("the platform failed", "wait and try again"),
         NO_CREDENTIAL => ("App ID or App Secret is empty", "set both"),
-        BAD_CREDENTIAL => ("App ID or App Secret is not valid", "check both, and that the domain is the app's own"),
-        EXCEED_CONN_LIMIT => ("the app has all the connections it may have", "end other clients of the app first"),
+        BAD_CREDENTIAL => (
+            "App ID or App Secret is not valid",
+            "check both, and that the domain is the app's own",
+        ),
+        EXCEED_CONN_LIMIT => (
+            "the app has all the connections it may have",
+            "end other clients of the app first",
+        ),
         INVALID_PARAM => ("a parameter is wrong", "check App ID and App Secret"),
         NO_APP_TOKEN => ("no app access token can be had", "check the app ticket"),
-        NO_TENANT_TOKEN => ("no tenant access token can be had", "check the app access token and the tenant key"),
+        NO_TENANT_TOKEN => (
+            "no tenant access token can be had",
+            "check the app access token and the tenant key",
+        ),
         APP_UNAUTHORISED => ("the app is not installed in the tenant", "install it there"),
-        WRONG_SECRET => ("the App Secret is wrong", "copy it again from the app's page"),
-        TICKET_RESEND_FAILED => ("only store apps have tickets", "use the internal token interfaces"),
+        WRONG_SECRET => (
+            "the App Secret is wrong",
+            "copy it again from the app's page",
+        ),
+        TICKET_RESEND_FAILED => (
+            "only store apps have tickets",
+            "use the internal token interfaces",
+        ),
         PATH_NOT_FOUND => ("the path does not exist", "check the path"),
         METHOD_NOT_ALLOWED => ("the path takes another method", "check the method"),
-        TOKEN_MISSING => ("no token came with the request", "send `Authorization: Bearer …`"),
+        TOKEN_MISSING => (
+            "no token came with the request",
+            "send `Authorization: Bearer …`",
+        ),
         TENANT_TOKEN_INVALID => ("the tenant access token is not valid", "get a new one"),
         _ => return None,
     })

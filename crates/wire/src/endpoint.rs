@@ -35,7 +35,12 @@ pub struct ClientConfig {
 impl Default for ClientConfig {
     /// What the SDKs assume before they are told.
     fn default() -> Self {
-        Self { reconnect_count: -1, reconnect_interval: 120, reconnect_nonce: 30, ping_interval: 120 }
+        Self {
+            reconnect_count: -1,
+            reconnect_interval: 120,
+            reconnect_nonce: 30,
+            ping_interval: 120,
+        }
     }
 }
 
@@ -59,10 +64,17 @@ impl ClientConfig {
     }
 
     fn apply(&mut self, partial: PartialConfig) {
-        let positive = |value: Option<i64>, old| value.filter(|seconds| *seconds > 0).unwrap_or(old);
-        self.reconnect_count = partial.reconnect_count.filter(|count| *count != 0).unwrap_or(self.reconnect_count);
+        let positive =
+            |value: Option<i64>, old| value.filter(|seconds| *seconds > 0).unwrap_or(old);
+        self.reconnect_count = partial
+            .reconnect_count
+            .filter(|count| *count != 0)
+            .unwrap_or(self.reconnect_count);
         self.reconnect_interval = positive(partial.reconnect_interval, self.reconnect_interval);
-        self.reconnect_nonce = partial.reconnect_nonce.filter(|s| *s >= 0).unwrap_or(self.reconnect_nonce);
+        self.reconnect_nonce = partial
+            .reconnect_nonce
+            .filter(|s| *s >= 0)
+            .unwrap_or(self.reconnect_nonce);
         self.ping_interval = positive(partial.ping_interval, self.ping_interval);
     }
 }
@@ -88,12 +100,17 @@ impl EndpointRequest {
     /// Reads a request, whatever its content type says; keys nobody knows are ignored.
     pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         let body: RequestBody<'_> = serde_json::from_slice(body)?;
-        Ok(Self { app_id: body.app_id.into_owned(), app_secret: body.app_secret })
+        Ok(Self {
+            app_id: body.app_id.into_owned(),
+            app_secret: body.app_secret,
+        })
     }
 
     /// The request of a client.
     pub fn write(app_id: &AppId, app_secret: &Secret) -> Vec<u8> {
-        serde_json::json!({ "AppID": app_id, "AppSecret": app_secret.expose() }).to_string().into_bytes()
+        serde_json::json!({ "AppID": app_id, "AppSecret": app_secret.expose() })
+            .to_string()
+            .into_bytes()
     }
 }
 
@@ -138,12 +155,16 @@ impl EndpointReply {
     /// The answer that hands a URL out.
     pub fn write_connect(url: &str, config: &ClientConfig, msg: &str) -> Vec<u8> {
         let data = serde_json::json!({ "URL": url, "ClientConfig": config });
-        serde_json::json!({ "code": code::OK, "msg": msg, "data": data }).to_string().into_bytes()
+        serde_json::json!({ "code": code::OK, "msg": msg, "data": data })
+            .to_string()
+            .into_bytes()
     }
 
     /// The answer that refuses. It has an empty `data`: without one, Node never looks at the code and tries for ever.
     pub fn write_refused(code: i64, msg: &str) -> Vec<u8> {
-        serde_json::json!({ "code": code, "msg": msg, "data": {} }).to_string().into_bytes()
+        serde_json::json!({ "code": code, "msg": msg, "data": {} })
+            .to_string()
+            .into_bytes()
     }
 
     /// Reads an answer as a client. Success without a URL counts as an internal error, which is worth another try.
@@ -157,9 +178,10 @@ impl EndpointReply {
                 config.apply(data.config.unwrap_or_default());
                 Self::Connect { url, config }
             }
-            (code::OK, None) => {
-                Self::Refused { code: code::INTERNAL_ERROR, msg: "the endpoint answered without a URL".to_owned() }
-            }
+            (code::OK, None) => Self::Refused {
+                code: code::INTERNAL_ERROR,
+                msg: "the endpoint answered without a URL".to_owned(),
+            },
             (code, _) => Self::Refused { code, msg },
         })
     }
@@ -187,7 +209,11 @@ impl ConnectionQuery {
             Some(("http", rest)) => format!("ws://{rest}"),
             _ => base.to_owned(),
         };
-        let Self { device_id, access_key, ticket } = self;
+        let Self {
+            device_id,
+            access_key,
+            ticket,
+        } = self;
         let (access_key, ticket) = (access_key.expose(), ticket.expose());
         format!(
             "{base}{CONNECTION_PATH}?fpid=493&aid=552564&device_id={device_id}&access_key={access_key}\
@@ -198,7 +224,11 @@ impl ConnectionQuery {
     /// Reads the query of a URL that this platform handed out; nothing in it is ever escaped.
     pub fn parse(query: &str) -> Option<Self> {
         let value = |name: &str| {
-            let pair = |pair: &'_ str| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
+            let pair = |pair: &'_ str| {
+                pair.split_once('=')
+                    .filter(|(key, _)| *key == name)
+                    .map(|(_, value)| value.to_owned())
+            };
             query.split('&').find_map(pair)
         };
         Some(Self {
@@ -212,7 +242,14 @@ impl ConnectionQuery {
 /// What a client reads from a connection URL: the connection's name and the service for its pings.
 pub fn connection_of(url: &str) -> (Option<&str>, i32) {
     let query = url.split_once('?').map_or("", |(_, query)| query);
-    let value = |name: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
-    let service = value("service_id").and_then(|(_, id)| id.parse().ok()).unwrap_or_default();
+    let value = |name: &str| {
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+    };
+    let service = value("service_id")
+        .and_then(|(_, id)| id.parse().ok())
+        .unwrap_or_default();
     (value("device_id").map(|(_, id)| id), service)
 }

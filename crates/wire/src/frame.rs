@@ -149,9 +149,13 @@ impl Frame {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(FrameError::TooLarge { bytes: bytes.len() });
         }
-        let frame = Self::decode(bytes).map_err(|error| FrameError::Malformed { detail: error.to_string() })?;
+        let frame = Self::decode(bytes).map_err(|error| FrameError::Malformed {
+            detail: error.to_string(),
+        })?;
         if frame.headers.len() > HEADERS_MAX {
-            return Err(FrameError::TooManyHeaders { headers: frame.headers.len() });
+            return Err(FrameError::TooManyHeaders {
+                headers: frame.headers.len(),
+            });
         }
         Ok(frame)
     }
@@ -163,24 +167,43 @@ impl Frame {
 
     /// A client's ping.
     pub fn ping(service: i32) -> Self {
-        Self { service, method: METHOD_CONTROL, headers: vec![header(key::TYPE, "ping")], ..Self::default() }
+        Self {
+            service,
+            method: METHOD_CONTROL,
+            headers: vec![header(key::TYPE, "ping")],
+            ..Self::default()
+        }
     }
 
     /// The answer to a ping.
     pub fn pong(service: i32, config: &ClientConfig) -> Self {
-        let payload = serde_json::to_vec(config).expect("a struct of integers is JSON").into();
+        let payload = serde_json::to_vec(config)
+            .expect("a struct of integers is JSON")
+            .into();
         let headers = vec![header(key::TYPE, "pong")];
-        Self { service, method: METHOD_CONTROL, headers, payload: Some(payload), ..Self::default() }
+        Self {
+            service,
+            method: METHOD_CONTROL,
+            headers,
+            payload: Some(payload),
+            ..Self::default()
+        }
     }
 
     /// An event in as many frames as it needs, each with at most `fragment_bytes` of payload; `next_id` numbers them.
-    pub fn event(event: &Outgoing, fragment_bytes: usize, next_id: impl FnMut() -> u64) -> impl Iterator<Item = Self> {
+    pub fn event(
+        event: &Outgoing,
+        fragment_bytes: usize,
+        next_id: impl FnMut() -> u64,
+    ) -> impl Iterator<Item = Self> {
         let mut next_id = next_id;
         let size = fragment_bytes.max(1);
         let sum = event.payload.len().div_ceil(size).max(1);
         (0..sum).map(move |seq| {
             let id = next_id();
-            let payload = event.payload.slice(seq * size..event.payload.len().min((seq + 1) * size));
+            let payload = event
+                .payload
+                .slice(seq * size..event.payload.len().min((seq + 1) * size));
             Self {
                 seq_id: id,
                 log_id: id,
@@ -213,17 +236,32 @@ impl Frame {
 
     /// The value of a header; the first one of that name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|header| header.key == name).map(|header| header.value.as_str())
+        self.headers
+            .iter()
+            .find(|header| header.key == name)
+            .map(|header| header.value.as_str())
     }
 
     /// Where a data frame belongs. A missing `sum` or `seq`, or a `sum` of 0, means that it is whole.
     pub fn part(&self) -> Result<Part, FrameError> {
         let bad = |header| FrameError::BadHeader { header };
-        let number = |name| self.header(name).filter(|text| !text.is_empty()).map_or(Ok(0), str::parse::<u32>);
+        let number = |name| {
+            self.header(name)
+                .filter(|text| !text.is_empty())
+                .map_or(Ok(0), str::parse::<u32>)
+        };
         let message_id = self.message_id().ok_or(bad(key::MESSAGE_ID))?;
         let sum = number(key::SUM).map_err(|_| bad(key::SUM))?.max(1);
         let seq = number(key::SEQ).map_err(|_| bad(key::SEQ))?;
-        if seq >= sum { Err(bad(key::SEQ)) } else { Ok(Part { message_id, sum, seq }) }
+        if seq >= sum {
+            Err(bad(key::SEQ))
+        } else {
+            Ok(Part {
+                message_id,
+                sum,
+                seq,
+            })
+        }
     }
 
     /// The id of the message it belongs to.
@@ -239,12 +277,16 @@ impl Frame {
     /// This frame as its own ack: everything echoed, `biz_rt` added, the payload replaced.
     #[must_use]
     pub fn into_ack(mut self, payload: Bytes, biz_rt_ms: u128) -> Self {
-        self.headers.push(header(key::BIZ_RT, &biz_rt_ms.to_string()));
+        self.headers
+            .push(header(key::BIZ_RT, &biz_rt_ms.to_string()));
         self.payload = Some(payload);
         self
     }
 }
 
 fn header(key: &str, value: &str) -> Header {
-    Header { key: key.to_owned(), value: value.to_owned() }
+    Header {
+        key: key.to_owned(),
+        value: value.to_owned(),
+    }
 }

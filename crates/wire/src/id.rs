@@ -111,7 +111,8 @@ id! {
 
 id! {
     /// Names one message on a persistent connection; all of its fragments and its ack share it.
-    MessageId, "a message id: 1 to 256 visible ASCII characters", |text| fits(text, 256, |b| b.is_ascii_graphic())
+    MessageId, "a message id: 1 to 256 printable ASCII characters",
+    |text| fits(text, 256, |b| b.is_ascii_graphic() || b == b' ')
 }
 
 id! {
@@ -141,10 +142,12 @@ impl EventId {
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -153,7 +156,10 @@ mod tests {
 
     #[test]
     fn minted_ids_have_the_official_form() {
-        assert_eq!(AppId::mint([0x9f, 0x53, 0x43, 0xc5, 0x80, 0x71, 0x25, 0x44]).as_str(), "cli_9f5343c580712544");
+        assert_eq!(
+            AppId::mint([0x9f, 0x53, 0x43, 0xc5, 0x80, 0x71, 0x25, 0x44]).as_str(),
+            "cli_9f5343c580712544"
+        );
         assert_eq!(EventId::mint([0xab; 16]).as_str(), "ab".repeat(16));
     }
 

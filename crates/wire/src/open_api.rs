@@ -30,7 +30,10 @@ pub fn write_tokens(
     expire_seconds: i64,
 ) -> Vec<u8> {
     let mut body = serde_json::json!({ "code": 0, "msg": msg, "expire": expire_seconds });
-    for (name, token) in [("app_access_token", app_access_token), ("tenant_access_token", tenant_access_token)] {
+    for (name, token) in [
+        ("app_access_token", app_access_token),
+        ("tenant_access_token", tenant_access_token),
+    ] {
         if let Some(token) = token {
             body[name] = token.expose().into();
         }
@@ -40,10 +43,14 @@ pub fn write_tokens(
 
 /// The answer of an interface that returns nothing.
 pub fn write_ok(msg: &str) -> Vec<u8> {
-    serde_json::json!({ "code": 0, "msg": msg }).to_string().into_bytes()
+    serde_json::json!({ "code": 0, "msg": msg })
+        .to_string()
+        .into_bytes()
 }
 
 /// The answer of an interface that refuses; `log_id` finds the request in the log.
 pub fn write_error(code: i64, msg: &str, log_id: &str) -> Vec<u8> {
-    serde_json::json!({ "code": code, "msg": msg, "error": { "log_id": log_id } }).to_string().into_bytes()
+    serde_json::json!({ "code": code, "msg": msg, "error": { "log_id": log_id } })
+        .to_string()
+        .into_bytes()
 }

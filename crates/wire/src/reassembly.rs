@@ -25,7 +25,12 @@ pub struct Limits {
 impl Default for Limits {
     /// The Go and Python SDKs keep fragments for 5 s, Java for 5 min; 30 s outlives every gap that was seen.
     fn default() -> Self {
-        Self { messages_max: 64, fragments_max: 1_024, bytes_max: 64 * 1024 * 1024, age_max: Duration::from_secs(30) }
+        Self {
+            messages_max: 64,
+            fragments_max: 1_024,
+            bytes_max: 64 * 1024 * 1024,
+            age_max: Duration::from_secs(30),
+        }
     }
 }
 
@@ -81,13 +86,24 @@ struct Message {
 impl Reassembly {
     /// With nothing kept yet.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        Self {
+            limits,
+            ..Self::default()
+        }
     }
 
     /// Adds a data frame; answers the whole payload when nothing is missing any more. A fragment that came before is
     /// dropped.
-    pub fn push(&mut self, frame: &Frame, now: TimestampMs) -> Result<Option<Bytes>, ReassemblyError> {
-        let Part { message_id, sum, seq } = frame.part()?;
+    pub fn push(
+        &mut self,
+        frame: &Frame,
+        now: TimestampMs,
+    ) -> Result<Option<Bytes>, ReassemblyError> {
+        let Part {
+            message_id,
+            sum,
+            seq,
+        } = frame.part()?;
         let payload = frame.payload.clone().unwrap_or_default();
         if sum == 1 {
             return Ok(Some(payload));
@@ -98,10 +114,17 @@ impl Reassembly {
             self.forget(&message_id);
         }
         fits?;
-        if !self.messages.contains_key(&message_id) && self.messages.len() >= self.limits.messages_max {
+        if !self.messages.contains_key(&message_id)
+            && self.messages.len() >= self.limits.messages_max
+        {
             self.forget_oldest();
         }
-        let new = || Message { sum, touched_at: now, fragments: HashMap::new(), bytes: 0 };
+        let new = || Message {
+            sum,
+            touched_at: now,
+            fragments: HashMap::new(),
+            bytes: 0,
+        };
         let message = self.messages.entry(message_id.clone()).or_insert_with(new);
         message.touched_at = now;
         if !message.fragments.contains_key(&seq) {
@@ -138,15 +161,28 @@ impl Reassembly {
     }
 
     fn fits(&self, message_id: &MessageId, sum: u32, more: usize) -> Result<(), ReassemblyError> {
-        let Limits { fragments_max, bytes_max, .. } = self.limits;
+        let Limits {
+            fragments_max,
+            bytes_max,
+            ..
+        } = self.limits;
         if sum > fragments_max {
             return Err(ReassemblyError::TooManyFragments { sum, fragments_max });
         }
-        if let Some(before) = self.messages.get(message_id).map(|message| message.sum).filter(|before| *before != sum) {
+        if let Some(before) = self
+            .messages
+            .get(message_id)
+            .map(|message| message.sum)
+            .filter(|before| *before != sum)
+        {
             return Err(ReassemblyError::SumChanged { before, now: sum });
         }
         let bytes = self.bytes.saturating_add(more);
-        if bytes > bytes_max { Err(ReassemblyError::TooManyBytes { bytes, bytes_max }) } else { Ok(()) }
+        if bytes > bytes_max {
+            Err(ReassemblyError::TooManyBytes { bytes, bytes_max })
+        } else {
+            Ok(())
+        }
     }
 
     fn forget(&mut self, message_id: &MessageId) -> Option<Message> {
@@ -156,7 +192,11 @@ impl Reassembly {
     }
 
     fn forget_oldest(&mut self) {
-        let oldest = self.messages.iter().min_by_key(|(_, message)| message.touched_at).map(|(id, _)| id.clone());
+        let oldest = self
+            .messages
+            .iter()
+            .min_by_key(|(_, message)| message.touched_at)
+            .map(|(id, _)| id.clone());
         if let Some(id) = oldest {
             self.forget(&id);
         }
@@ -167,7 +207,11 @@ impl Message {
     fn join(self) -> Bytes {
         let mut whole = BytesMut::with_capacity(self.bytes);
         for seq in 0..self.sum {
-            whole.extend_from_slice(self.fragments.get(&seq).map_or(&[][..], |fragment| fragment));
+            whole.extend_from_slice(
+                self.fragments
+                    .get(&seq)
+                    .map_or(&[][..], |fragment| fragment),
+            );
         }
         whole.freeze()
     }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970-01-01 UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct TimestampMs(pub i64);
 
@@ -34,7 +36,11 @@ impl TimestampMs {
 
     /// As schema 1.0 envelopes carry it: seconds with a fraction, as text.
     pub fn to_wire_seconds_fraction(self) -> String {
-        format!("{}.{:03}", self.0.div_euclid(1_000), self.0.rem_euclid(1_000))
+        format!(
+            "{}.{:03}",
+            self.0.div_euclid(1_000),
+            self.0.rem_euclid(1_000)
+        )
     }
 
     /// Reads what the wire carries: seconds (up to 11 digits, with or without a fraction), milliseconds (12 to 14) or
@@ -48,7 +54,9 @@ impl TimestampMs {
     /// # Ok::<(), larkspur_wire::TimeError>(())
     /// ```
     pub fn from_wire(text: &str) -> Result<Self, TimeError> {
-        let error = || TimeError { chars: text.chars().count() };
+        let error = || TimeError {
+            chars: text.chars().count(),
+        };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let all_digits = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
         if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > 18 {
@@ -57,7 +65,9 @@ impl TimestampMs {
         let number: i64 = whole.parse().map_err(|_| error())?;
         match (whole.len(), fraction) {
             (..=11, _) => {
-                let thousandths: i64 = format!("{fraction:0<3}")[..3].parse().map_err(|_| error())?;
+                let thousandths: i64 = format!("{fraction:0<3}")[..3]
+                    .parse()
+                    .map_err(|_| error())?;
                 Ok(Self(number * 1_000 + thousandths))
             }
             (12..=14, "") => Ok(Self(number)),
@@ -69,13 +79,19 @@ impl TimestampMs {
     /// This much later; the end of time at most.
     #[must_use]
     pub fn saturating_add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// This much earlier.
     #[must_use]
     pub fn saturating_sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long ago `earlier` was; nothing when it lies ahead.
@@ -99,7 +115,16 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for wrong in ["", "-1", "now", "1.2.3", "16039772980001.5", "1e9", "123456789012345678", ".5"] {
+        for wrong in [
+            "",
+            "-1",
+            "now",
+            "1.2.3",
+            "16039772980001.5",
+            "1e9",
+            "123456789012345678",
+            ".5",
+        ] {
             assert!(TimestampMs::from_wire(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -44,7 +44,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Incoming, EnvelopeError> {
         return Ok(Incoming::Sealed(sealed.into_owned()));
     }
     if let (Some("url_verification"), Some(challenge)) = (body.r#type.as_deref(), body.challenge) {
-        return Ok(Incoming::Challenge(Challenge { challenge, token: body.token.unwrap_or_default() }));
+        return Ok(Incoming::Challenge(Challenge {
+            challenge,
+            token: body.token.unwrap_or_default(),
+        }));
     }
     let event = match body.event {
         Some(event) => event,
@@ -69,7 +72,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Incoming, EnvelopeError> {
     if header.event_type.is_empty() {
         return Err(EnvelopeError::NoType);
     }
-    Ok(Incoming::Event(Envelope { schema, header, event }))
+    Ok(Incoming::Event(Envelope {
+        schema,
+        header,
+        event,
+    }))
 }
 
 fn header_v2(mut members: Map<String, Value>) -> Header {
@@ -78,10 +85,23 @@ fn header_v2(mut members: Map<String, Value>) -> Header {
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let (event_id, event_type, token) = (text("event_id"), text("event_type"), Secret::from(text("token")));
-    let (app_id, tenant_key, create_time) = (text("app_id"), text("tenant_key"), text("create_time"));
+    let (event_id, event_type, token) = (
+        text("event_id"),
+        text("event_type"),
+        Secret::from(text("token")),
+    );
+    let (app_id, tenant_key, create_time) =
+        (text("app_id"), text("tenant_key"), text("create_time"));
     let create_time = TimestampMs::from_wire(&create_time).ok();
-    Header { event_id, event_type, create_time, token, app_id, tenant_key, extra: members }
+    Header {
+        event_id,
+        event_type,
+        create_time,
+        token,
+        app_id,
+        tenant_key,
+        extra: members,
+    }
 }
 
 fn time(ts: Value) -> Option<TimestampMs> {
@@ -93,5 +113,7 @@ fn time(ts: Value) -> Option<TimestampMs> {
 }
 
 fn malformed(error: serde_json::Error) -> EnvelopeError {
-    EnvelopeError::Malformed { detail: error.to_string() }
+    EnvelopeError::Malformed {
+        detail: error.to_string(),
+    }
 }

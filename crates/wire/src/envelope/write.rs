@@ -60,7 +60,11 @@ pub fn write_v2(header: &NewHeader<'_>, event: &RawValue) -> Vec<u8> {
         app_id: header.app_id,
         tenant_key: header.tenant_key,
     };
-    let body = BodyV2 { schema: "2.0", header, event };
+    let body = BodyV2 {
+        schema: "2.0",
+        header,
+        event,
+    };
     serde_json::to_vec(&body).expect("strings and raw JSON are JSON")
 }
 
