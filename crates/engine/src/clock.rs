@@ -35,14 +35,21 @@ pub struct MovableClock {
 impl MovableClock {
     /// A clock that agrees with its source until it is moved.
     pub fn new(source: fn() -> TimestampMs) -> Arc<Self> {
-        Arc::new(Self { source, ahead_ms: AtomicI64::new(0), moved: Notify::new() })
+        Arc::new(Self {
+            source,
+            ahead_ms: AtomicI64::new(0),
+            moved: Notify::new(),
+        })
     }
 
     /// Moves the clock forward and wakes whoever waits for a time that has come now.
     pub fn advance(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        let ahead_ms = self.ahead_ms.load(Ordering::Relaxed).saturating_add(by_ms);
-        self.ahead_ms.store(ahead_ms, Ordering::Release);
+        let moved = |ahead_ms: i64| Some(ahead_ms.saturating_add(by_ms));
+        // The closure always answers, so the update always succeeds.
+        let _ = self
+            .ahead_ms
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, moved);
         self.moved.notify_waiters();
     }
 }
@@ -50,7 +57,11 @@ impl MovableClock {
 #[async_trait]
 impl Clock for MovableClock {
     fn now(&self) -> TimestampMs {
-        TimestampMs((self.source)().0.saturating_add(self.ahead_ms.load(Ordering::Acquire)))
+        TimestampMs(
+            (self.source)()
+                .0
+                .saturating_add(self.ahead_ms.load(Ordering::Acquire)),
+        )
     }
 
     async fn sleep_until(&self, at: TimestampMs) {
@@ -58,7 +69,9 @@ impl Clock for MovableClock {
             // Registered before the time is read, so that a move in between is not missed.
             let moved = self.moved.notified();
             let left_ms = at.0.saturating_sub(self.now().0);
-            let Ok(left_ms @ 1..) = u64::try_from(left_ms) else { return };
+            let Ok(left_ms @ 1..) = u64::try_from(left_ms) else {
+                return;
+            };
             let step = Duration::from_millis(left_ms).min(STEP_MAX);
             tokio::select! {
                 () = tokio::time::sleep(step) => {}
@@ -70,7 +83,9 @@ impl Clock for MovableClock {
 
 impl fmt::Debug for MovableClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MovableClock").field("ahead_ms", &self.ahead_ms).finish_non_exhaustive()
+        f.debug_struct("MovableClock")
+            .field("ahead_ms", &self.ahead_ms)
+            .finish_non_exhaustive()
     }
 }
 
@@ -85,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn six_hours_pass_when_the_clock_is_moved_by_six_hours() {
         let clock = MovableClock::new(noon);
-        let six_hours = Duration::from_secs(6 * 60 * 60);
+        let six_hours = Duration::from_hours(6);
         let at = TimestampMs(noon().0 + 6 * 60 * 60 * 1_000);
         let sleeper = tokio::spawn({
             let clock = Arc::clone(&clock);
@@ -94,7 +109,10 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!sleeper.is_finished());
         clock.advance(six_hours);
-        tokio::time::timeout(Duration::from_secs(5), sleeper).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), sleeper)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(clock.now(), at);
     }
 

@@ -21,7 +21,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use larkspur_platform::{Assumptions, SessionSettings};
 use larkspur_wire::endpoint::{ClientConfig, ConnectionQuery};
 use larkspur_wire::{AppId, Secret, hex};
@@ -55,7 +54,7 @@ struct Shared {
     assumptions: Assumptions,
     clock: Arc<dyn Clock>,
     activity: broadcast::Sender<Activity>,
-    client_config_json: Bytes,
+    client_config: ClientConfig,
     rooms: RwLock<HashMap<AppId, Arc<Room>>>,
     tickets: Mutex<Tickets>,
     counters: counters::Counters,
@@ -78,14 +77,14 @@ impl Hub {
         activity: broadcast::Sender<Activity>,
     ) -> Self {
         let ticket_ttl = Duration::from_secs(u64::from(assumptions.ticket_ttl_seconds));
-        let client_config_json = client_config(&settings).to_json();
+        let client_config = client_config(&settings);
         Self {
             shared: Arc::new(Shared {
                 settings,
                 assumptions,
                 clock,
                 activity,
-                client_config_json,
+                client_config,
                 rooms: RwLock::default(),
                 tickets: Mutex::new(Tickets::new(ticket_ttl)),
                 counters: counters::Counters::default(),
@@ -104,22 +103,42 @@ impl Hub {
             return Err(EndpointRefusal::ShuttingDown);
         }
         let sessions_max = self.shared.settings.per_app_max;
-        if self.room(app).is_some_and(|room| room.taken() >= sessions_max) {
-            self.shared.counters.count(|counts| &mut counts.refused_over_limit);
+        if self
+            .room(app)
+            .is_some_and(|room| room.taken() >= sessions_max)
+        {
+            self.shared
+                .counters
+                .count(|counts| &mut counts.refused_over_limit);
             return Err(EndpointRefusal::TooManySessions { sessions_max });
         }
         let session_id = SessionId::from_random(crate::random::bytes());
         let access_key = Secret::from(hex(&crate::random::bytes::<16>()));
         let ticket = hex(&crate::random::bytes::<16>());
-        let grant = Grant { app_id: app.clone(), session_id, access_key: access_key.clone() };
-        let mut tickets = self.shared.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        tickets.issue(ticket.clone(), grant, Instant::now()).map_err(|_| EndpointRefusal::TooManyTickets)?;
-        Ok(ConnectionQuery { device_id: session_id.0, access_key, ticket: Secret::from(ticket) }.url(base.as_str()))
+        let grant = Grant {
+            app_id: app.clone(),
+            session_id,
+            access_key: access_key.clone(),
+        };
+        let mut tickets = self
+            .shared
+            .tickets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        tickets
+            .issue(ticket.clone(), grant, Instant::now())
+            .map_err(|_| EndpointRefusal::TooManyTickets)?;
+        Ok(ConnectionQuery {
+            device_id: session_id.0,
+            access_key,
+            ticket: Secret::from(ticket),
+        }
+        .url(base.as_str()))
     }
 
     /// What clients are told about pings and reconnecting.
     pub fn client_config(&self) -> ClientConfig {
-        client_config(&self.shared.settings)
+        self.shared.client_config
     }
 
     /// Uses the ticket in a connection URL's query, and keeps a seat for the session.
@@ -137,14 +156,22 @@ impl Hub {
             counters.count(|counts| &mut counts.refused_over_limit);
             return Err(HandshakeRefusal::TooManySessions { sessions_max });
         };
-        Ok(Admission { session_id: grant.session_id, seat })
+        Ok(Admission {
+            session_id: grant.session_id,
+            seat,
+        })
     }
 
     fn redeem(&self, query: &str) -> Option<Grant> {
         let query = ConnectionQuery::parse(query)?;
-        let mut tickets = self.shared.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tickets = self
+            .shared
+            .tickets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let grant = tickets.take(query.ticket.expose(), Instant::now())?;
-        (grant.session_id.0 == query.device_id && grant.access_key == query.access_key).then_some(grant)
+        (grant.session_id.0 == query.device_id && grant.access_key == query.access_key)
+            .then_some(grant)
     }
 
     /// Runs a session on a socket whose handshake is done; returns when it ended and the socket is closed.
@@ -154,7 +181,10 @@ impl Hub {
     {
         let shared = &self.shared;
         let _running = shared.running.token();
-        let Admission { session_id, mut seat } = admission;
+        let Admission {
+            session_id,
+            mut seat,
+        } = admission;
         let room = Arc::clone(&seat.room);
         let (queue, mut queued) = mpsc::channel(QUEUE_MAX);
         let session = Arc::new(Session {
@@ -167,19 +197,36 @@ impl Hub {
         });
         let online = seat.take(Arc::clone(&session));
         shared.counters.count(|counts| &mut counts.sessions_opened);
-        self.announce(Activity::SessionOpened { app_id: room.app_id.clone(), session_id, online });
+        self.announce(Activity::SessionOpened {
+            app_id: room.app_id.clone(),
+            session_id,
+            online,
+        });
         let end = Box::pin(socket::run(io, shared, &room, &session, &mut queued)).await;
         drop(seat);
         shared.counters.count(|counts| &mut counts.sessions_closed);
         let (app_id, online) = (room.app_id.clone(), room.online());
         tracing::debug!(app.id = %app_id, session.id = %session_id, online, "session ended: {end}");
-        self.announce(Activity::SessionClosed { app_id, session_id, online, reason: end.to_string() });
+        self.announce(Activity::SessionClosed {
+            app_id,
+            session_id,
+            online,
+            reason: end.to_string(),
+        });
     }
 
     /// All live sessions, in order of app and id.
     pub fn sessions(&self) -> Vec<SessionInfo> {
-        let rooms = self.shared.rooms.read().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<_> = rooms.values().flat_map(|room| room.sessions()).map(|session| session.describe()).collect();
+        let rooms = self
+            .shared
+            .rooms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = rooms
+            .values()
+            .flat_map(|room| room.sessions())
+            .map(|session| session.describe())
+            .collect();
         all.sort_by(|a, b| (&a.app_id, a.session_id).cmp(&(&b.app_id, b.session_id)));
         all
     }
@@ -196,8 +243,17 @@ impl Hub {
 
     /// Ends an app's sessions, for one that was deleted or got a new secret.
     pub(crate) fn close_app(&self, app: &AppId) {
-        self.shared.tickets.lock().unwrap_or_else(PoisonError::into_inner).revoke(app);
-        let room = self.shared.rooms.write().unwrap_or_else(PoisonError::into_inner).remove(app);
+        self.shared
+            .tickets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .revoke(app);
+        let room = self
+            .shared
+            .rooms
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(app);
         if let Some(room) = room {
             room.stop.cancel();
         }
@@ -208,12 +264,20 @@ impl Hub {
         self.shared.stop.cancel();
         self.shared.running.close();
         if timeout(grace, self.shared.running.wait()).await.is_err() {
-            tracing::warn!(sessions = self.shared.running.len(), "gave up waiting for sessions to close");
+            tracing::warn!(
+                sessions = self.shared.running.len(),
+                "gave up waiting for sessions to close"
+            );
         }
     }
 
     fn room(&self, app: &AppId) -> Option<Arc<Room>> {
-        self.shared.rooms.read().unwrap_or_else(PoisonError::into_inner).get(app).cloned()
+        self.shared
+            .rooms
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(app)
+            .cloned()
     }
 
     /// The app's room, made when there is none yet. Rooms stay, one for each app that ever connected.
@@ -221,7 +285,11 @@ impl Hub {
         if let Some(room) = self.room(app) {
             return room;
         }
-        let mut rooms = self.shared.rooms.write().unwrap_or_else(PoisonError::into_inner);
+        let mut rooms = self
+            .shared
+            .rooms
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Room::new(app.clone(), self.shared.stop.child_token()));
         let room = rooms.entry(app.clone()).or_insert_with(new);
         Arc::clone(room)

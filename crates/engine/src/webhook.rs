@@ -38,8 +38,8 @@ pub(crate) struct WebhookClient {
     assumptions: Assumptions,
 }
 
-/// One envelope to post.
-#[derive(Clone, Debug)]
+/// One envelope to post. It holds the Verification Token, so it cannot be printed.
+#[derive(Clone)]
 pub(crate) struct WebhookPush {
     /// The envelope in the clear, compact JSON.
     pub(crate) body: Bytes,
@@ -52,7 +52,10 @@ pub(crate) struct WebhookPush {
 }
 
 impl WebhookClient {
-    pub(crate) fn new(delivery: &DeliverySettings, assumptions: &Assumptions) -> Result<Self, WebhookSetupError> {
+    pub(crate) fn new(
+        delivery: &DeliverySettings,
+        assumptions: &Assumptions,
+    ) -> Result<Self, WebhookSetupError> {
         Self::with_root(delivery, assumptions, None)
     }
 
@@ -63,7 +66,11 @@ impl WebhookClient {
         root_pem: Option<&[u8]>,
     ) -> Result<Self, WebhookSetupError> {
         Ok(Self {
-            exchange: Exchange::new(delivery.connect_timeout(), delivery.answer_bytes_max, root_pem)?,
+            exchange: Exchange::new(
+                delivery.connect_timeout(),
+                delivery.answer_bytes_max,
+                root_pem,
+            )?,
             push_timeout: delivery.push_timeout(),
             challenge_timeout: delivery.challenge_timeout(),
             allow_private_addresses: delivery.allow_private_addresses,
@@ -75,7 +82,10 @@ impl WebhookClient {
     pub(crate) async fn post(&self, app: &App, endpoint: &Endpoint, push: WebhookPush) -> Pushed {
         let started = Instant::now();
         let request = request::build(app, endpoint, &push, &self.assumptions);
-        let sent = self.exchange.send(self.reach(app), request, self.push_timeout).await;
+        let sent = self
+            .exchange
+            .send(self.reach(app), request, self.push_timeout)
+            .await;
         let (code, answer, outcome) = match sent {
             Ok(answer) if answer.status == 200 => (Some(200), answer.body, Ok(())),
             Ok(answer) => {
@@ -84,7 +94,14 @@ impl WebhookClient {
             }
             Err(error) => (None, Bytes::new(), Err(error.to_string())),
         };
-        Pushed { mode: Mode::Webhook, target: endpoint.to_string(), code, took: started.elapsed(), answer, outcome }
+        Pushed {
+            mode: Mode::Webhook,
+            target: endpoint.to_string(),
+            code,
+            took: started.elapsed(),
+            answer,
+            outcome,
+        }
     }
 
     /// Asks an endpoint to return a random value, as Feishu does when a request URL is saved.
@@ -96,13 +113,24 @@ impl WebhookClient {
     ) -> Result<(), ChallengeError> {
         let challenge = request::challenge_value(crate::random::bytes());
         let body = request::challenge_body(app, &challenge);
-        let push = WebhookPush { body, seed: crate::random::bytes(), signed_at: now };
+        let push = WebhookPush {
+            body,
+            seed: crate::random::bytes(),
+            signed_at: now,
+        };
         let request = request::build(app, endpoint, &push, &self.assumptions);
-        let answer = self.exchange.send(self.reach(app), request, self.challenge_timeout).await?;
+        let answer = self
+            .exchange
+            .send(self.reach(app), request, self.challenge_timeout)
+            .await?;
         challenge::judge(&challenge, &answer, self.challenge_timeout)
     }
 
     fn reach(&self, app: &App) -> Reach {
-        if self.allow_private_addresses || app.allow_private_addresses { Reach::Anywhere } else { Reach::Public }
+        if self.allow_private_addresses || app.allow_private_addresses {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        }
     }
 }

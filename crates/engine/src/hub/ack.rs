@@ -2,26 +2,37 @@
 
 use bytes::Bytes;
 use larkspur_platform::{AckNotOk, AckWithoutBizRt, Assumptions};
-
-/// The code by which an app says that it has the event.
-const CODE_OK: i32 = 200;
+use larkspur_wire::ack;
+use larkspur_wire::frame::Frame;
 
 /// A client's answer to one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ack {
     /// `None` when the answer cannot be read.
-    pub(super) code: Option<i32>,
+    pub(super) code: Option<i64>,
     /// Whether the client said how long its handler ran.
     pub(super) has_biz_rt: bool,
     /// The answer as it came.
     pub(super) payload: Bytes,
 }
 
+impl Ack {
+    pub(super) fn of(frame: Frame) -> Self {
+        let has_biz_rt = frame.biz_rt_ms().is_some();
+        let payload = frame.payload.unwrap_or_default();
+        Self {
+            code: ack::Ack::parse(&payload).ok().map(|ack| ack.code),
+            has_biz_rt,
+            payload,
+        }
+    }
+}
+
 /// Whether the app took the event, and if not, why.
 pub(super) fn judge(ack: &Ack, assumptions: &Assumptions) -> Result<(), String> {
     match ack.code {
         None => Err("the ack is not JSON with a `code`".to_owned()),
-        Some(CODE_OK) => match assumptions.ack_without_biz_rt {
+        Some(ack::CODE_OK) => match assumptions.ack_without_biz_rt {
             AckWithoutBizRt::Retry if !ack.has_biz_rt => Err("the ack has no `biz_rt`".to_owned()),
             AckWithoutBizRt::Retry | AckWithoutBizRt::Accept => Ok(()),
         },
@@ -36,8 +47,16 @@ pub(super) fn judge(ack: &Ack, assumptions: &Assumptions) -> Result<(), String> 
 mod tests {
     use super::*;
 
-    fn judged(code: Option<i32>, has_biz_rt: bool, assumptions: &Assumptions) -> bool {
-        judge(&Ack { code, has_biz_rt, payload: Bytes::new() }, assumptions).is_ok()
+    fn judged(code: Option<i64>, has_biz_rt: bool, assumptions: &Assumptions) -> bool {
+        judge(
+            &Ack {
+                code,
+                has_biz_rt,
+                payload: Bytes::new(),
+            },
+            assumptions,
+        )
+        .is_ok()
     }
 
     #[test]
@@ -52,14 +71,23 @@ mod tests {
 
     #[test]
     fn every_code_can_be_made_to_take_the_event() {
-        let accept = Assumptions { ack_not_ok: AckNotOk::Accept, ..Assumptions::default() };
+        let accept = Assumptions {
+            ack_not_ok: AckNotOk::Accept,
+            ..Assumptions::default()
+        };
         assert!(judged(Some(500), false, &accept));
-        assert!(!judged(None, true, &accept), "what cannot be read is no ack");
+        assert!(
+            !judged(None, true, &accept),
+            "what cannot be read is no ack"
+        );
     }
 
     #[test]
     fn biz_rt_can_be_made_to_matter() {
-        let strict = Assumptions { ack_without_biz_rt: AckWithoutBizRt::Retry, ..Assumptions::default() };
+        let strict = Assumptions {
+            ack_without_biz_rt: AckWithoutBizRt::Retry,
+            ..Assumptions::default()
+        };
         assert!(judged(Some(200), true, &strict));
         assert!(!judged(Some(200), false, &strict));
     }

@@ -5,26 +5,28 @@ use std::time::Duration;
 use bytes::Bytes;
 use larkspur_platform::RetryConnection;
 use larkspur_store::Mode;
-use larkspur_wire::{AppId, EventId, hex};
+use larkspur_wire::endpoint::SERVICE_ID;
+use larkspur_wire::frame::Outgoing;
+use larkspur_wire::{AppId, EventId, MessageId, hex};
 use tokio::time::{Instant, timeout_at};
 
 use super::ack::{self, Ack};
 use super::room::{Answer, NotSent, Room};
-use super::session::Outgoing;
+use super::session::Queued;
 use super::{Hub, SessionId};
 use crate::push::Pushed;
 
 /// An event whose session ends before it is written is offered to this many more.
 const REROUTES_MAX: usize = 3;
 
-/// One envelope to push over a session.
-#[derive(Clone, Debug)]
+/// One envelope to push over a session. It holds the Verification Token, so it cannot be printed.
+#[derive(Clone)]
 pub(crate) struct SessionPush {
     /// Travels as the trace id.
     pub(crate) event_id: EventId,
     /// Names the message; a random one when absent. A split event needs a new one for each attempt, since clients
     /// keep fragments for a while.
-    pub(crate) message_id: Option<String>,
+    pub(crate) message_id: Option<MessageId>,
     /// The envelope in the clear.
     pub(crate) payload: Bytes,
     /// How long the app has, from now to its ack.
@@ -56,13 +58,32 @@ impl Hub {
         let (code, answer, outcome) = match acked {
             Ok(ack) => {
                 let outcome = ack::judge(&ack, &self.shared.assumptions);
-self.shared.counters.count(|counts| if outcome.is_ok() { &mut counts.acks_ok } else { &mut counts.acks_not_ok });
-                (ack.code, ack.payload, outcome)
+                self.shared.counters.count(|counts| {
+                    if outcome.is_ok() {
+                        &mut counts.acks_ok
+                    } else {
+                        &mut counts.acks_not_ok
+                    }
+                });
+                (
+                    ack.code.and_then(|code| i32::try_from(code).ok()),
+                    ack.payload,
+                    outcome,
+                )
             }
             Err(failure) => (None, Bytes::new(), Err(failure.to_string())),
         };
-        let target = target.map(|session: SessionId| session.to_string()).unwrap_or_default();
-        Pushed { mode: Mode::Websocket, target, code, took: started.elapsed(), answer, outcome }
+        let target = target
+            .map(|session: SessionId| session.to_string())
+            .unwrap_or_default();
+        Pushed {
+            mode: Mode::Websocket,
+            target,
+            code,
+            took: started.elapsed(),
+            answer,
+            outcome,
+        }
     }
 
     async fn exchange(
@@ -77,24 +98,38 @@ self.shared.counters.count(|counts| if outcome.is_ok() { &mut counts.acks_ok } e
             RetryConnection::Random => None,
             RetryConnection::Same => push.previous,
         };
-        let message = Outgoing {
-            message_id: push.message_id.unwrap_or_else(|| hex(&crate::random::bytes::<16>())),
+        let event = Outgoing {
+            service: SERVICE_ID,
+            message_id: push.message_id.unwrap_or_else(random_message_id),
             trace_id: push.event_id.to_string(),
             timestamp: self.shared.clock.now(),
             payload: push.payload,
-            deadline,
         };
         for _ in 0..=REROUTES_MAX {
-            let mut waiting = room.expect(&message.message_id)?;
-            *target = Some(room.send(message.clone(), preferred, fastrand::usize(..))?);
+            let mut waiting = room.expect(&event.message_id)?;
+            let queued = Queued {
+                event: event.clone(),
+                deadline,
+            };
+            *target = Some(room.send(queued, preferred, fastrand::usize(..))?);
             match timeout_at(deadline, &mut waiting.answer).await {
                 Ok(Ok(Answer::Acked(ack))) => return Ok(ack),
                 Ok(Ok(Answer::Unsent)) => {}
                 // The sender is dropped only together with an answer, so this does not happen.
                 Ok(Err(_)) => break,
-                Err(_) => return Err(NoAck::TimedOut { after: push.timeout }),
+                Err(_) => {
+                    return Err(NoAck::TimedOut {
+                        after: push.timeout,
+                    });
+                }
             }
         }
         Err(NotSent::NoSession.into())
     }
+}
+
+fn random_message_id() -> MessageId {
+    hex(&crate::random::bytes::<16>())
+        .parse()
+        .expect("32 hexadecimal digits are a message id")
 }

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use larkspur_wire::AppId;
+use larkspur_wire::{AppId, MessageId};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::ack::Ack;
-use super::session::{Outgoing, Session};
 use super::SessionId;
+use super::ack::Ack;
+use super::session::{Queued, Session};
 
 /// Pushes of one app that may wait for an ack at once; the engine sends far fewer.
 const WAITING_MAX: usize = 10_000;
@@ -33,7 +33,7 @@ struct State {
     sessions: Vec<Arc<Session>>,
     /// Handshakes that were admitted and whose session has not begun yet.
     expected: usize,
-    waiting: HashMap<String, oneshot::Sender<Answer>>,
+    waiting: HashMap<MessageId, oneshot::Sender<Answer>>,
 }
 
 /// What a waiting push hears.
@@ -59,7 +59,11 @@ pub(super) enum NotSent {
 
 impl Room {
     pub(super) fn new(app_id: AppId, stop: CancellationToken) -> Self {
-        Self { app_id, stop, state: Mutex::default() }
+        Self {
+            app_id,
+            stop,
+            state: Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,25 +91,32 @@ impl Room {
             return None;
         }
         state.expected += 1;
-        Some(Seat { room: Arc::clone(self), session: None })
+        Some(Seat {
+            room: Arc::clone(self),
+            session: None,
+        })
     }
 
     /// Announces a push, so that no ack can come before somebody waits for it.
-    pub(super) fn expect(self: &Arc<Self>, message_id: &str) -> Result<Waiting, NotSent> {
+    pub(super) fn expect(self: &Arc<Self>, message_id: &MessageId) -> Result<Waiting, NotSent> {
         let mut state = self.state();
         if state.waiting.len() >= WAITING_MAX {
             return Err(NotSent::TooMany);
         }
-        let Entry::Vacant(entry) = state.waiting.entry(message_id.to_owned()) else {
+        let Entry::Vacant(entry) = state.waiting.entry(message_id.clone()) else {
             return Err(NotSent::SameMessage);
         };
         let (sender, answer) = oneshot::channel();
         entry.insert(sender);
-        Ok(Waiting { room: Arc::clone(self), message_id: message_id.to_owned(), answer })
+        Ok(Waiting {
+            room: Arc::clone(self),
+            message_id: message_id.clone(),
+            answer,
+        })
     }
 
     /// Tells the push that waits for this message; answers whether one did.
-    pub(super) fn answer(&self, message_id: &str, answer: Answer) -> bool {
+    pub(super) fn answer(&self, message_id: &MessageId, answer: Answer) -> bool {
         let waiting = self.state().waiting.remove(message_id);
         waiting.is_some_and(|waiting| waiting.send(answer).is_ok())
     }
@@ -114,7 +125,7 @@ impl Room {
     /// queue is full is passed over.
     pub(super) fn send(
         &self,
-        mut message: Outgoing,
+        mut queued: Queued,
         preferred: Option<SessionId>,
         start: usize,
     ) -> Result<SessionId, NotSent> {
@@ -123,18 +134,19 @@ impl Room {
         if n_sessions == 0 {
             return Err(NotSent::NoSession);
         }
-        let preferred = preferred.and_then(|id| state.sessions.iter().position(|session| session.id == id));
+        let preferred =
+            preferred.and_then(|id| state.sessions.iter().position(|session| session.id == id));
         let start = preferred.unwrap_or(start % n_sessions);
         let mut failure = NotSent::NoSession;
         for idx in (start..n_sessions).chain(0..start) {
             let session = &state.sessions[idx];
-            message = match session.queue.try_send(message) {
+            queued = match session.queue.try_send(queued) {
                 Ok(()) => return Ok(session.id),
                 // It is just ending.
-                Err(TrySendError::Closed(message)) => message,
-                Err(TrySendError::Full(message)) => {
+                Err(TrySendError::Closed(queued)) => queued,
+                Err(TrySendError::Full(queued)) => {
                     failure = NotSent::AllFull;
-                    message
+                    queued
                 }
             };
         }
@@ -175,7 +187,7 @@ impl Drop for Seat {
 #[derive(Debug)]
 pub(super) struct Waiting {
     room: Arc<Room>,
-    message_id: String,
+    message_id: MessageId,
     pub(super) answer: oneshot::Receiver<Answer>,
 }
 
@@ -184,7 +196,11 @@ impl Drop for Waiting {
         // Closed first, so that the entry of a later push of the same message is told apart from this one's.
         self.answer.close();
         let mut state = self.room.state();
-        if state.waiting.get(&self.message_id).is_some_and(oneshot::Sender::is_closed) {
+        if state
+            .waiting
+            .get(&self.message_id)
+            .is_some_and(oneshot::Sender::is_closed)
+        {
             state.waiting.remove(&self.message_id);
         }
     }

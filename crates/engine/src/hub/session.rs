@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use bytes::Bytes;
+use larkspur_wire::frame::Outgoing;
 use larkspur_wire::{AppId, TimestampMs};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -56,12 +56,8 @@ pub struct SessionInfo {
 }
 
 /// One event on its way to a session's task.
-#[derive(Clone, Debug)]
-pub(super) struct Outgoing {
-    pub(super) message_id: String,
-    pub(super) trace_id: String,
-    pub(super) timestamp: TimestampMs,
-    pub(super) payload: Bytes,
+pub(super) struct Queued {
+    pub(super) event: Outgoing,
     /// After this nobody waits for the ack, so it is not written any more.
     pub(super) deadline: Instant,
 }
@@ -76,7 +72,7 @@ pub(super) struct Session {
     pub(super) app_id: AppId,
     pub(super) peer: Option<SocketAddr>,
     pub(super) opened_at: TimestampMs,
-    pub(super) queue: mpsc::Sender<Outgoing>,
+    pub(super) queue: mpsc::Sender<Queued>,
     pub(super) counts: Counts,
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use larkspur_wire::frame::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,17 +18,17 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use super::Shared;
 use super::message::{self, Inbound};
 use super::room::{Answer, Room};
-use super::session::{Outgoing, Session};
-use super::Shared;
+use super::session::{Queued, Session};
 
 /// A client that takes none of our bytes for this long is gone or hangs.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Long enough for a close frame to leave, short enough not to hold a shutdown up.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Silent connections are probed at least this often, so that a half-open one is found.
-const PROBE_EVERY_MAX: Duration = Duration::from_secs(60);
+const PROBE_EVERY_MAX: Duration = Duration::from_mins(1);
 /// Pongs that may wait to be written; a client that sends pings faster than it reads gets no more.
 const REPLIES_MAX: usize = 8;
 /// Acks are small; Python allows frames of this size too.
@@ -50,11 +51,17 @@ pub(super) enum End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ClosedByClient { code: Some(code) } => write!(f, "closed by the client with code {code}"),
+            Self::ClosedByClient { code: Some(code) } => {
+                write!(f, "closed by the client with code {code}")
+            }
             Self::ClosedByClient { code: None } => f.write_str("closed by the client"),
             Self::Lost(error) => write!(f, "connection lost: {error}"),
             Self::Silent { since } => write!(f, "silent for {} s", since.as_secs()),
-            Self::WriteStalled => write!(f, "the client read nothing for {} s", WRITE_TIMEOUT.as_secs()),
+            Self::WriteStalled => write!(
+                f,
+                "the client read nothing for {} s",
+                WRITE_TIMEOUT.as_secs()
+            ),
             Self::Stopped => f.write_str("closed by the platform"),
         }
     }
@@ -70,7 +77,13 @@ fn config() -> WebSocketConfig {
 }
 
 /// Runs one session until it ends, and hands what was not written back to whoever waits for it.
-pub(super) async fn run<IO>(io: IO, shared: &Shared, room: &Room, session: &Session, queue: &mut mpsc::Receiver<Outgoing>) -> End
+pub(super) async fn run<IO>(
+    io: IO,
+    shared: &Shared,
+    room: &Room,
+    session: &Session,
+    queue: &mut mpsc::Receiver<Queued>,
+) -> End
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -78,7 +91,13 @@ where
     let (mut sink, mut stream) = socket.split();
     let (replies, mut replying) = mpsc::channel(REPLIES_MAX);
     let pinged = Notify::new();
-    let reader = Reader { shared, room, session, replies, pinged: &pinged };
+    let reader = Reader {
+        shared,
+        room,
+        session,
+        replies,
+        pinged: &pinged,
+    };
     let end = tokio::select! {
         biased;
         () = room.stop.cancelled() => End::Stopped,
@@ -87,11 +106,14 @@ where
     };
     queue.close();
     while let Ok(unsent) = queue.try_recv() {
-        room.answer(&unsent.message_id, Answer::Unsent);
+        room.answer(&unsent.event.message_id, Answer::Unsent);
     }
     if matches!(end, End::Stopped) {
         // Java ignores close frames, so TCP is closed right after, by dropping the socket.
-        let frame = CloseFrame { code: shared.assumptions.close_code.into(), reason: "".into() };
+        let frame = CloseFrame {
+            code: shared.assumptions.close_code.into(),
+            reason: "".into(),
+        };
         if let Ok(mut socket) = sink.reunite(stream) {
             let _ = timeout(CLOSE_TIMEOUT, socket.close(Some(frame))).await;
         }
@@ -114,7 +136,9 @@ impl Reader<'_> {
     {
         let idle_max = Duration::from_secs(u64::from(self.shared.assumptions.idle_timeout_seconds));
         let idle_max = (!idle_max.is_zero()).then_some(idle_max);
-        let probe_every = idle_max.map_or(PROBE_EVERY_MAX, |idle_max| PROBE_EVERY_MAX.min(idle_max / 3));
+        let probe_every = idle_max.map_or(PROBE_EVERY_MAX, |idle_max| {
+            PROBE_EVERY_MAX.min(idle_max / 3)
+        });
         let mut heard_at = Instant::now();
         let probe = sleep_until(heard_at + probe_every);
         tokio::pin!(probe);
@@ -155,12 +179,17 @@ impl Reader<'_> {
             // The library answers pings by itself.
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return,
         };
-        match message::read(&bytes) {
+        match message::read(bytes) {
             Inbound::Ping { service } => {
                 let now = self.shared.clock.now();
-                self.session.counts.last_ping_at_ms.store(now.0, Ordering::Relaxed);
+                self.session
+                    .counts
+                    .last_ping_at_ms
+                    .store(now.0, Ordering::Relaxed);
                 self.pinged.notify_one();
-                self.reply(Message::Binary(message::pong(service, &self.shared.client_config_json)));
+                self.reply(Message::Binary(
+                    Frame::pong(service, &self.shared.client_config).write(),
+                ));
             }
             Inbound::Ack { message_id, ack } => {
                 self.session.counts.acked.fetch_add(1, Ordering::Relaxed);
@@ -175,7 +204,9 @@ impl Reader<'_> {
 
     fn reply(&self, message: Message) {
         if self.replies.try_send(message).is_err() {
-            self.shared.counters.count(|counts| &mut counts.replies_dropped);
+            self.shared
+                .counters
+                .count(|counts| &mut counts.replies_dropped);
         }
     }
 }
@@ -184,7 +215,7 @@ async fn write<IO>(
     sink: &mut SplitSink<WebSocketStream<IO>, Message>,
     shared: &Shared,
     session: &Session,
-    queue: &mut mpsc::Receiver<Outgoing>,
+    queue: &mut mpsc::Receiver<Queued>,
     replies: &mut mpsc::Receiver<Message>,
     pinged: &Notify,
 ) -> End
@@ -206,7 +237,7 @@ where
             () = pinged.notified(), if !ready => { ready = true; Ok(()) }
             () = sleep_until(ready_at), if !ready => { ready = true; Ok(()) }
             next = queue.recv(), if ready => match next {
-                Some(event) => push(sink, shared, session, &mut ids, &event).await,
+                Some(queued) => push(sink, shared, session, &mut ids, queued).await,
                 None => return End::Stopped,
             },
         };
@@ -222,22 +253,27 @@ async fn push<IO>(
     shared: &Shared,
     session: &Session,
     ids: &mut message::FrameIds,
-    event: &Outgoing,
+    queued: Queued,
 ) -> Result<(), End>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    if event.deadline <= Instant::now() {
+    if queued.deadline <= Instant::now() {
         return Ok(());
     }
-    for frame in message::frames(event, shared.assumptions.fragment_bytes, ids) {
-        send(sink, Message::Binary(frame)).await?;
+    for frame in Frame::event(&queued.event, shared.assumptions.fragment_bytes, || {
+        ids.next()
+    }) {
+        send(sink, Message::Binary(frame.write())).await?;
     }
     session.counts.pushed.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 
-async fn send<IO>(sink: &mut SplitSink<WebSocketStream<IO>, Message>, message: Message) -> Result<(), End>
+async fn send<IO>(
+    sink: &mut SplitSink<WebSocketStream<IO>, Message>,
+    message: Message,
+) -> Result<(), End>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {

@@ -1,0 +1,71 @@
+//! The hub against a client that plays an official SDK, over pipes in memory (time paused) and real sockets.
+
+mod admission;
+mod client;
+mod events;
+mod frames;
+mod life;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use larkspur_platform::{Assumptions, SessionSettings};
+use larkspur_wire::{AppId, EventId, TimestampMs};
+use tokio::sync::broadcast;
+use url::Url;
+
+use super::{Hub, SessionPush};
+use crate::activity::Activity;
+use crate::clock::MovableClock;
+
+const ACK_TIMEOUT: Duration = Duration::from_secs(3);
+
+fn noon() -> TimestampMs {
+    TimestampMs(1_700_000_000_000)
+}
+
+fn hub() -> Hub {
+    hub_with(SessionSettings::default(), Assumptions::default())
+}
+
+fn hub_with(settings: SessionSettings, assumptions: Assumptions) -> Hub {
+    watched_hub(settings, assumptions).0
+}
+
+fn watched_hub(
+    settings: SessionSettings,
+    assumptions: Assumptions,
+) -> (Hub, broadcast::Receiver<Activity>) {
+    let (activity, watcher) = broadcast::channel(1_000);
+    (
+        Hub::new(settings, assumptions, MovableClock::new(noon), activity),
+        watcher,
+    )
+}
+
+fn app() -> AppId {
+    AppId::mint([7; 8])
+}
+
+fn base() -> Url {
+    Url::parse("http://127.0.0.1:7070").unwrap()
+}
+
+fn event(payload: impl Into<Bytes>) -> SessionPush {
+    SessionPush {
+        event_id: EventId::mint([7; 16]),
+        message_id: None,
+        payload: payload.into(),
+        timeout: ACK_TIMEOUT,
+        previous: None,
+    }
+}
+
+/// Waits for a condition, for at most 5 s.
+async fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}

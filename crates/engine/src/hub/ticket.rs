@@ -37,13 +37,27 @@ pub(super) struct TooMany;
 
 impl Tickets {
     pub(super) fn new(ttl: Duration) -> Self {
-        Self { ttl, unused: HashMap::new(), unused_per_app: HashMap::new(), issued: VecDeque::new() }
+        Self {
+            ttl,
+            unused: HashMap::new(),
+            unused_per_app: HashMap::new(),
+            issued: VecDeque::new(),
+        }
     }
 
     /// Remembers a ticket until it is used or expires.
-    pub(super) fn issue(&mut self, ticket: String, grant: Grant, now: Instant) -> Result<(), TooMany> {
+    pub(super) fn issue(
+        &mut self,
+        ticket: String,
+        grant: Grant,
+        now: Instant,
+    ) -> Result<(), TooMany> {
         self.forget_expired(now);
-        let of_app = self.unused_per_app.get(&grant.app_id).copied().unwrap_or_default();
+        let of_app = self
+            .unused_per_app
+            .get(&grant.app_id)
+            .copied()
+            .unwrap_or_default();
         if self.issued.len() >= ISSUED_MAX || of_app >= UNUSED_PER_APP_MAX {
             return Err(TooMany);
         }
@@ -87,13 +101,13 @@ impl Tickets {
 mod tests {
     use super::*;
 
-    const TTL: Duration = Duration::from_secs(60);
+    const TTL: Duration = Duration::from_mins(1);
 
     fn grant(app: u64) -> Grant {
         Grant {
             app_id: AppId::mint(app.to_be_bytes()),
             session_id: SessionId(7),
-            access_key: Secret::from("key".to_owned()),
+            access_key: Secret::from("key"),
         }
     }
 
@@ -110,7 +124,9 @@ mod tests {
     fn a_ticket_expires() {
         let (mut tickets, now) = (Tickets::new(TTL), Instant::now());
         tickets.issue("early".to_owned(), grant(1), now).unwrap();
-        tickets.issue("late".to_owned(), grant(1), now + Duration::from_secs(1)).unwrap();
+        tickets
+            .issue("late".to_owned(), grant(1), now + Duration::from_secs(1))
+            .unwrap();
         assert!(tickets.take("early", now + TTL).is_none());
         assert!(tickets.take("late", now + TTL).is_some());
     }
@@ -131,11 +147,18 @@ mod tests {
         for n in 0..UNUSED_PER_APP_MAX {
             tickets.issue(n.to_string(), grant(1), now).unwrap();
         }
-        assert_eq!(tickets.issue("one more".to_owned(), grant(1), now), Err(TooMany));
-        tickets.issue("another's".to_owned(), grant(2), now).unwrap();
+        assert_eq!(
+            tickets.issue("one more".to_owned(), grant(1), now),
+            Err(TooMany)
+        );
+        tickets
+            .issue("another's".to_owned(), grant(2), now)
+            .unwrap();
         tickets.take("0", now).unwrap();
         tickets.issue("instead".to_owned(), grant(1), now).unwrap();
-        tickets.issue("later".to_owned(), grant(1), now + TTL).unwrap();
+        tickets
+            .issue("later".to_owned(), grant(1), now + TTL)
+            .unwrap();
     }
 
     #[test]
@@ -144,8 +167,17 @@ mod tests {
         for n in 0..ISSUED_MAX {
             tickets.issue(n.to_string(), grant(n as u64), now).unwrap();
         }
-        assert_eq!(tickets.issue("one more".to_owned(), grant(0), now), Err(TooMany));
-        tickets.issue("later".to_owned(), grant(0), now + TTL).unwrap();
-        assert!(tickets.unused.len() == 1 && tickets.unused_per_app.len() == 1 && tickets.issued.len() == 1);
+        assert_eq!(
+            tickets.issue("one more".to_owned(), grant(0), now),
+            Err(TooMany)
+        );
+        tickets
+            .issue("later".to_owned(), grant(0), now + TTL)
+            .unwrap();
+        assert!(
+            tickets.unused.len() == 1
+                && tickets.unused_per_app.len() == 1
+                && tickets.issued.len() == 1
+        );
     }
 }

@@ -42,9 +42,16 @@ pub(super) enum ConnectError {
     #[error("`{host}` cannot be resolved: {error}")]
     Unresolved { host: String, error: io::Error },
     #[error("`{host}` has the address {address}, which is {why}")]
-    Refused { host: String, address: IpAddr, why: &'static str },
+    Refused {
+        host: String,
+        address: IpAddr,
+        why: &'static str,
+    },
     #[error("connecting to {address} failed: {error}")]
-    Unreachable { address: SocketAddr, error: io::Error },
+    Unreachable {
+        address: SocketAddr,
+        error: io::Error,
+    },
     #[error("no connection within {} ms", .after.as_millis())]
     TimedOut { after: Duration },
 }
@@ -53,12 +60,22 @@ impl Connector {
     async fn connect(self, uri: Uri) -> Result<TcpStream, ConnectError> {
         let host = uri.host().ok_or(ConnectError::NoHost)?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let port = uri
+            .port_u16()
+            .unwrap_or(if uri.scheme_str() == Some("https") {
+                443
+            } else {
+                80
+            });
         let deadline = Instant::now() + self.timeout;
-        let timed_out = || ConnectError::TimedOut { after: self.timeout };
+        let timed_out = || ConnectError::TimedOut {
+            after: self.timeout,
+        };
 
         let resolving = resolve(host, port);
-        let addresses = timeout_at(deadline, resolving).await.map_err(|_| timed_out())??;
+        let addresses = timeout_at(deadline, resolving)
+            .await
+            .map_err(|_| timed_out())??;
         let addresses = self.allowed(host, addresses)?;
         let mut failure = timed_out();
         for (idx, address) in addresses.iter().enumerate() {
@@ -67,7 +84,12 @@ impl Connector {
             let share = left / u32::try_from(addresses.len() - idx).unwrap_or(u32::MAX);
             match tokio::time::timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => failure = ConnectError::Unreachable { address: *address, error },
+                Ok(Err(error)) => {
+                    failure = ConnectError::Unreachable {
+                        address: *address,
+                        error,
+                    }
+                }
                 Err(_) => {}
             }
         }
@@ -75,7 +97,11 @@ impl Connector {
     }
 
     /// The addresses that pass the guard; an error when none does.
-    fn allowed(&self, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ConnectError> {
+    fn allowed(
+        &self,
+        host: &str,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
         if self.reach == Reach::Anywhere {
             return Ok(addresses);
         }
@@ -88,9 +114,11 @@ impl Connector {
             }
         }
         match refused {
-            Some((address, why)) if allowed.is_empty() => {
-                Err(ConnectError::Refused { host: host.to_owned(), address, why })
-            }
+            Some((address, why)) if allowed.is_empty() => Err(ConnectError::Refused {
+                host: host.to_owned(),
+                address,
+                why,
+            }),
             _ => Ok(allowed),
         }
     }
@@ -104,8 +132,14 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError>
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let unresolved = |error| ConnectError::Unresolved { host: host.to_owned(), error };
-    let mut addresses: Vec<_> = tokio::net::lookup_host((host, port)).await.map_err(unresolved)?.collect();
+    let unresolved = |error| ConnectError::Unresolved {
+        host: host.to_owned(),
+        error,
+    };
+    let mut addresses: Vec<_> = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(unresolved)?
+        .collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.truncate(ADDRESSES_MAX);
     if addresses.is_empty() {

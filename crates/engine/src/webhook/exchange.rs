@@ -64,8 +64,20 @@ impl Exchange {
         root_pem: Option<&[u8]>,
     ) -> Result<Self, WebhookSetupError> {
         let tls = tls(root_pem)?;
-        let client = |reach| client(tls.clone(), Connector { reach, timeout: connect_timeout });
-        Ok(Self { public: client(Reach::Public), anywhere: client(Reach::Anywhere), answer_bytes_max })
+        let client = |reach| {
+            client(
+                tls.clone(),
+                Connector {
+                    reach,
+                    timeout: connect_timeout,
+                },
+            )
+        };
+        Ok(Self {
+            public: client(Reach::Public),
+            anywhere: client(Reach::Anywhere),
+            answer_bytes_max,
+        })
     }
 
     pub(super) async fn send(
@@ -88,8 +100,11 @@ impl Exchange {
 }
 
 fn client(tls: rustls::ClientConfig, connector: Connector) -> HttpClient {
-    let connector =
-        HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector);
     legacy::Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_MAX)
@@ -102,15 +117,23 @@ fn client(tls: rustls::ClientConfig, connector: Connector) -> HttpClient {
 
 /// TLS with a provider named here: a global one may be missing, or set by somebody else to another.
 fn tls(root_pem: Option<&[u8]>) -> Result<rustls::ClientConfig, WebhookSetupError> {
-    let mut roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let mut roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     for certificate in CertificateDer::pem_slice_iter(root_pem.unwrap_or_default()) {
-        let certificate = certificate.map_err(|source| WebhookSetupError::Roots { source: Box::new(source) })?;
-        roots.add(certificate).map_err(|source| WebhookSetupError::Roots { source: Box::new(source) })?;
+        let certificate = certificate.map_err(|source| WebhookSetupError::Roots {
+            source: Box::new(source),
+        })?;
+        roots
+            .add(certificate)
+            .map_err(|source| WebhookSetupError::Roots {
+                source: Box::new(source),
+            })?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|source| WebhookSetupError::Tls { source: Box::new(source) })?;
+        .map_err(|source| WebhookSetupError::Tls {
+            source: Box::new(source),
+        })?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
@@ -169,7 +192,9 @@ pub(super) enum ExchangeError {
 /// Why no answer came.
 #[derive(Debug)]
 pub(super) enum Cause<'a> {
-    TimedOut { after: Duration },
+    TimedOut {
+        after: Duration,
+    },
     Connect(&'a ConnectError),
     Tls(&'a rustls::Error),
     /// The endpoint hung up before it answered.
@@ -196,14 +221,22 @@ impl ExchangeError {
             if let Some(http) = link.downcast_ref::<hyper::Error>() {
                 match http {
                     http if http.is_parse() || http.is_parse_too_large() => return Cause::NotHttp,
-                    http if http.is_incomplete_message() || http.is_canceled() || http.is_closed() => {
+                    http if http.is_incomplete_message()
+                        || http.is_canceled()
+                        || http.is_closed() =>
+                    {
                         return Cause::Closed;
                     }
                     _ => {}
                 }
             }
             let io = link.downcast_ref::<io::Error>();
-            if io.is_some_and(|io| matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)) {
+            if io.is_some_and(|io| {
+                matches!(
+                    io.kind(),
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+                )
+            }) {
                 return Cause::Closed;
             }
             // An I/O error hides the error that it wraps from `source`.

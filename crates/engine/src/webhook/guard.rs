@@ -50,7 +50,10 @@ const GLOBAL_V6: Ipv6Net = v6(0x2000, 0, 0, 3);
 const REFUSED_V6: [(Ipv6Net, &str); 14] = [
     (v6(0, 0, 0, 128), "unspecified"),
     (Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), "loopback"),
-    (Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96), "a mapped IPv4 address"),
+    (
+        Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
+        "a mapped IPv4 address",
+    ),
     (v6(0, 0, 0, 96), "a compatible IPv4 address"),
     (v6(0x64, 0xff9b, 0, 96), "a translated IPv4 address"),
     (v6(0x64, 0xff9b, 1, 48), "a translated IPv4 address"),
@@ -68,9 +71,15 @@ const REFUSED_V6: [(Ipv6Net, &str); 14] = [
 pub(super) fn refusal(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(ip) if RESERVED_V4.contains(&ip) => Some("reserved"),
-        IpAddr::V4(ip) => REFUSED_V4.iter().find(|(net, _)| net.contains(&ip)).map(|(_, why)| *why),
+        IpAddr::V4(ip) => REFUSED_V4
+            .iter()
+            .find(|(net, _)| net.contains(&ip))
+            .map(|(_, why)| *why),
         IpAddr::V6(ip) => {
-            let named = REFUSED_V6.iter().find(|(net, _)| net.contains(&ip)).map(|(_, why)| *why);
+            let named = REFUSED_V6
+                .iter()
+                .find(|(net, _)| net.contains(&ip))
+                .map(|(_, why)| *why);
             named.or_else(|| (!GLOBAL_V6.contains(&ip)).then_some("not public"))
         }
     }
@@ -138,10 +147,26 @@ mod tests {
     #[test]
     fn public_addresses_next_to_special_ranges_pass() {
         for address in [
-            "1.1.1.1", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255", "128.0.0.1",
-            "169.253.255.255", "172.15.255.255", "172.32.0.0", "192.0.1.0", "192.167.255.255", "192.169.0.0",
-            "198.17.255.255", "198.20.0.0", "223.255.255.255", "2001:200::1", "2001:4860:4860::8888",
-            "2606:4700:4700::1111", "2a00:1450::1",
+            "1.1.1.1",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.1",
+            "169.253.255.255",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "2001:200::1",
+            "2001:4860:4860::8888",
+            "2606:4700:4700::1111",
+            "2a00:1450::1",
         ] {
             assert_eq!(why(address), None, "{address}");
         }

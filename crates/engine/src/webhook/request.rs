@@ -8,35 +8,44 @@ use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use larkspur_platform::{Assumptions, TimestampUnit};
 use larkspur_store::App;
-use larkspur_wire::{hex, seal, sign};
+use larkspur_wire::envelope::Challenge;
+use larkspur_wire::header::{LOG_ID, NONCE, REQUEST_ID, SIGNATURE, TIMESTAMP};
+use larkspur_wire::{hex, seal_body, sign};
 
 use super::{Endpoint, WebhookPush};
 
 /// The request that carries a push.
-pub(super) fn build(app: &App, endpoint: &Endpoint, push: &WebhookPush, assumptions: &Assumptions) -> Request<Full<Bytes>> {
+pub(super) fn build(
+    app: &App,
+    endpoint: &Endpoint,
+    push: &WebhookPush,
+    assumptions: &Assumptions,
+) -> Request<Full<Bytes>> {
     let (iv, nonce, request_id) = parts(&push.seed);
     let sealed = !app.encrypt_key.is_empty();
     let body = if sealed {
-        Bytes::from(format!(r#"{{"encrypt":"{}"}}"#, seal(&push.body, &app.encrypt_key, iv)))
+        Bytes::from(seal_body(&push.body, &app.encrypt_key, iv))
     } else {
         push.body.clone()
     };
     let timestamp = match assumptions.timestamp_unit {
-        TimestampUnit::Seconds => push.signed_at.0 / 1_000,
-        TimestampUnit::Milliseconds => push.signed_at.0,
+        TimestampUnit::Seconds => push.signed_at.to_wire_seconds(),
+        TimestampUnit::Milliseconds => push.signed_at.to_wire_ms(),
     };
-    let mut headers = vec![(larkspur_wire::header::REQUEST_ID, request_id.clone()), (larkspur_wire::header::LOG_ID, request_id)];
+    let mut headers = vec![(REQUEST_ID, request_id.clone()), (LOG_ID, request_id)];
     if sealed || assumptions.sign_without_key {
-        let timestamp = timestamp.to_string();
         let signature = sign(&timestamp, &nonce, &app.encrypt_key, &body);
-        headers.push((larkspur_wire::header::TIMESTAMP, timestamp));
-        headers.push((larkspur_wire::header::NONCE, nonce));
-        headers.push((larkspur_wire::header::SIGNATURE, signature));
+        headers.push((TIMESTAMP, timestamp));
+        headers.push((NONCE, nonce));
+        headers.push((SIGNATURE, signature));
     }
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = endpoint.uri().clone();
-    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    request.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json; charset=utf-8"),
+    );
     for (name, value) in headers {
         let name: HeaderName = name.parse().expect("the protocol's header names are valid");
         let value = HeaderValue::try_from(value).expect("digits are valid in a header");
@@ -50,7 +59,11 @@ pub(super) fn build(app: &App, endpoint: &Endpoint, push: &WebhookPush, assumpti
 fn parts(seed: &[u8; 32]) -> ([u8; 16], String, String) {
     let (iv, rest) = seed.split_at(16);
     let (nonce, request_id) = rest.split_at(8);
-    (std::array::from_fn(|idx| iv[idx]), hex(nonce), hex(request_id))
+    (
+        std::array::from_fn(|idx| iv[idx]),
+        hex(nonce),
+        hex(request_id),
+    )
 }
 
 /// A value no endpoint can guess.
@@ -60,5 +73,5 @@ pub(super) fn challenge_value(random: [u8; 16]) -> String {
 
 /// The body of the challenge.
 pub(super) fn challenge_body(app: &App, challenge: &str) -> Bytes {
-    serde_json::json!({ "challenge": challenge, "token": app.verification_token.expose(), "type": "url_verification" }).to_string().into()
+    Challenge::write(challenge, &app.verification_token).into()
 }
