@@ -7,11 +7,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use larkspur_store::{ApiToken, Store, StoreError, TokenRole};
-use larkspur_wire::{Secret, TimestampMs};
+use larkspur_wire::{Secret, TimestampMs, hex};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::hex;
 use crate::problem::Problem;
 use crate::server::Server;
 
@@ -66,7 +65,7 @@ impl Tokens {
         }
         let mut bits = [0; 32];
         getrandom::fill(&mut bits).map_err(|error| Problem::internal(&error))?;
-        let token = format!("lk_{}", hex::encode(&bits));
+        let token = format!("lk_{}", hex(&bits));
         let row = ApiToken { name, digest: digest(&token), role, created_at: now };
         store.save_token(&row).await?;
         self.reload(store).await?;

@@ -86,12 +86,6 @@ impl Problem {
         self
     }
 
-    /// The same with a hint, if there is one.
-    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
-        self.hint = hint;
-        self
-    }
-
     /// The same with the place of the fault, if it is known.
     pub(crate) fn path(mut self, path: Option<String>) -> Self {
         self.path = path;

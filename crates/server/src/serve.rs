@@ -37,7 +37,7 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// A TLS handshake takes two round trips; a client that needs longer is not coming.
 const TLS_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Requests under way get this long to end when the server stops; a body may take no longer than three of these.
+/// Requests under way get this long to end when the server stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// When the process is out of file descriptors, trying again at once only burns the processor.

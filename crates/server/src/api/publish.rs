@@ -1,0 +1,154 @@
+//! Publishing: one event as a JSON object, or many as lines of JSON.
+
+mod view;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use larkspur_engine::Published;
+use larkspur_platform::{Publication, PublishError};
+use serde::de::IgnoredAny;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::body::{self, Params};
+use crate::problem::{AnyRefusal, BodyRefusal, Conflicting, Misfit, Missing, Problem};
+use crate::server::Server;
+use view::{PublicationView, PublishedLine, PublishedView};
+
+/// The content type of one JSON document a line.
+const NDJSON: &str = "application/x-ndjson";
+
+/// What the answer tells.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Explain {
+    /// Lists every app with its first refusing gate and the fix.
+    explain: bool,
+}
+
+/// Publishes events. What is answered with success is on disk.
+///
+/// With the content type `application/x-ndjson` each line is one event and gets one line of the answer, in order;
+/// a line that is refused does not hold up the others. With any other content type the body is one event.
+#[utoipa::path(post, path = "/api/v1/events", tag = "events", params(Explain),
+    request_body(content(
+        (PublicationView = "application/json"),
+        (PublicationView = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 200, description = "What became of the event, or of each line.", content(
+            (PublishedView = "application/json"),
+            (PublishedLine = "application/x-ndjson"),
+        )),
+        AnyRefusal, BodyRefusal, Conflicting, Missing))]
+pub(crate) async fn publish(
+    State(server): State<Arc<Server>>,
+    Params(Explain { explain }): Params<Explain>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let many = is_ndjson(request.headers());
+    let bytes = body::read(request, server.engine.settings().publish.body_bytes_max).await?;
+    if many {
+        return publish_lines(&server, &bytes, explain).await;
+    }
+    let publication = parse(&server, &bytes)?;
+    let mut answers = server.engine.publish(vec![publication], explain).await?;
+    match answers.pop() {
+        Some(Ok(published)) => Ok(Json(PublishedView::from(published)).into_response()),
+        Some(Err(error)) => Err(problem(error, None)),
+        None => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the engine did not answer")),
+    }
+}
+
+fn is_ndjson(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(NDJSON))
+}
+
+async fn publish_lines(server: &Server, bytes: &[u8], explain: bool) -> Result<Response, Problem> {
+    let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
+    let events_max = server.engine.settings().publish.batch_max;
+    if lines.len() > events_max {
+        return Err(problem(PublishError::TooMany { events_max }, None));
+    }
+    let mut publications = Vec::with_capacity(lines.len());
+    let mut refused = Vec::with_capacity(lines.len());
+    for line in lines {
+        match parse(server, line) {
+            Ok(publication) => {
+                publications.push(publication);
+                refused.push(None);
+            }
+            Err(problem) => refused.push(Some(problem)),
+        }
+    }
+    let mut published = server.engine.publish(publications, explain).await?.into_iter();
+    let mut answer = Vec::new();
+    for refused in refused {
+        let line = match refused {
+            Some(problem) => Err(problem),
+            None => match published.next() {
+                Some(published) => published.map_err(|error| problem(error, None)),
+                None => break,
+            },
+        };
+        write_line(server, &mut answer, line)?;
+    }
+    Ok(([(header::CONTENT_TYPE, NDJSON)], answer).into_response())
+}
+
+fn write_line(server: &Server, answer: &mut Vec<u8>, line: Result<Published, Problem>) -> Result<(), Problem> {
+    let line = match line {
+        Ok(published) => PublishedLine::Published(Box::new(published.into())),
+        Err(error) => {
+            server.count_refusal(error.code());
+            PublishedLine::Refused { error }
+        }
+    };
+    serde_json::to_writer(&mut *answer, &line).map_err(|error| Problem::internal(&error))?;
+    answer.push(b'\n');
+    Ok(())
+}
+
+fn parse<'a>(server: &'a Server, json: &[u8]) -> Result<Publication<'a>, Problem> {
+    let settings = server.engine.settings();
+    Publication::parse(json, server.engine.catalog(), &settings.publish, settings.assumptions.unverified_types)
+        .map_err(|error| problem(error, Some(json)))
+}
+
+/// What a refused publication is answered; `json` is what was read, if the error is about that.
+fn problem(error: PublishError, json: Option<&[u8]>) -> Problem {
+    let status = match &error {
+        PublishError::Malformed { .. } => match json.map(serde_json::from_slice::<IgnoredAny>) {
+            Some(Err(error)) => return body::not_json(&error).hint(PublishError::hint(&PublishError::Malformed {
+                detail: String::new(),
+            })),
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        },
+        PublishError::TooLarge { .. } | PublishError::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        PublishError::UnknownType { .. } => StatusCode::NOT_FOUND,
+        PublishError::Conflict { .. } => StatusCode::CONFLICT,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let errors = match &error {
+        PublishError::Payload { errors, .. } => errors.iter().map(misfit).collect(),
+        _ => Vec::new(),
+    };
+    Problem::new(status, error.code(), error.to_string())
+        .hint(error.hint())
+        .path(error.path().map(str::to_owned))
+        .errors(errors)
+}
+
+fn misfit(error: &larkspur_catalog::PayloadError) -> Misfit {
+    Misfit {
+        path: if error.path.is_empty() { "event".to_owned() } else { format!("event.{}", error.path) },
+        expected: error.expected.clone(),
+        found: error.found.to_owned(),
+    }
+}
