@@ -1,24 +1,27 @@
-//! The platform running: it owns clock, sessions and webhook client, and offers publish and push.
-
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "the engine that calls hub and webhook client is being written"
-    )
-)]
+//! The platform running: it owns store, clock, sessions and webhook client, and offers publish and push.
 
 mod activity;
 mod clock;
+mod counters;
+mod deliver;
+mod engine;
+mod flights;
 mod hub;
+mod publish;
 mod push;
 mod random;
+mod registry;
+mod resource;
+mod retry;
+mod settle;
+mod tickets;
 mod webhook;
 
 pub use activity::Activity;
 pub use clock::{Clock, MovableClock};
-pub use hub::{
-    Admission, EndpointRefusal, HandshakeRefusal, Hub, HubCounts, SessionId, SessionInfo,
-};
+pub use counters::Counts;
+pub use engine::{Engine, EngineError};
+pub use hub::{Admission, EndpointRefusal, HandshakeRefusal, Hub, HubCounts, SessionId, SessionInfo};
+pub use publish::{ExplainedVerdict, Explanation, Published, PublishedDelivery};
+pub use registry::{Apps, RegistryError};
 pub use webhook::{ChallengeError, Endpoint, EndpointError, WebhookSetupError};

@@ -97,7 +97,7 @@ impl Engine {
             self.finish(one, accepted, explain)
         };
         let answers: Vec<_> = prepared.into_iter().map(finish).collect();
-        add(&self.counters().events_refused, answers.iter().filter(|answer| answer.is_err()).count() as u64);
+        add(&self.counts().events_refused, answers.iter().filter(|answer| answer.is_err()).count() as u64);
         Ok(answers)
     }
 
@@ -187,11 +187,11 @@ impl Engine {
             warnings: plan.warnings,
         };
         if repeated {
-            count(&self.counters().events_repeated);
+            count(&self.counts().events_repeated);
             return Ok(answer);
         }
-        count(&self.counters().events_accepted);
-        add(&self.counters().deliveries, deliveries.len() as u64);
+        count(&self.counts().events_accepted);
+        add(&self.counts().deliveries, deliveries.len() as u64);
         self.announce(Activity::Published {
             event_id: row.id.clone(),
             event_type: row.event_type.clone(),

@@ -11,6 +11,8 @@ mod publication;
 mod render;
 mod retry;
 mod settings;
+#[cfg(test)]
+mod tests;
 pub mod token;
 
 pub use app::{
@@ -22,7 +24,7 @@ pub use gate::{Audience, Gate, Refusal, ResourceSubscribed, Subject, check};
 pub use plan::{Plan, Planned};
 pub use projection::project;
 pub use publication::{Publication, PublishError, binds, bound_by, resolve};
-pub use render::{RenderError, render};
+pub use render::{RenderError, push_seed, render};
 pub use retry::next_try;
 pub use settings::{
     AckNotOk, AckWithoutBizRt, AppSettings, Assumptions, DeliverySettings, ErrorStatus, PublishSettings, RetryBody,

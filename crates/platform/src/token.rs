@@ -8,7 +8,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use larkspur_store::App;
 use larkspur_wire::{AppId, Secret, TenantKey, TimestampMs, hex};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 /// A token stays the same for this long, so that the oldest one handed out has 30 minutes left.
 const SLOT_MS: i64 = 90 * 60 * 1000;
@@ -90,6 +90,23 @@ pub fn ticket(app: &App, now: TimestampMs) -> Secret {
     ticket_of(app, now.0.div_euclid(TICKET_SLOT_MS))
 }
 
+/// When the hour of a ticket began.
+pub fn ticket_slot_start(now: TimestampMs) -> TimestampMs {
+    TimestampMs(now.0.div_euclid(TICKET_SLOT_MS) * TICKET_SLOT_MS)
+}
+
+/// When the hour of a ticket ends.
+pub fn ticket_slot_end(now: TimestampMs) -> TimestampMs {
+    TimestampMs(ticket_slot_start(now).0 + TICKET_SLOT_MS)
+}
+
+/// The event id under which the ticket of this hour is pushed.
+pub fn ticket_event_id(app: &App, now: TimestampMs) -> [u8; 16] {
+    let slot = now.0.div_euclid(TICKET_SLOT_MS);
+    let digest = Sha256::digest(format!("app_ticket {} {slot}", app.id));
+    std::array::from_fn(|idx| digest[idx])
+}
+
 /// Whether a ticket is one that was pushed to the app in the last 12 hours.
 pub fn ticket_matches(app: &App, ticket: &str, now: TimestampMs) -> bool {
     let slot = now.0.div_euclid(TICKET_SLOT_MS);
@@ -107,4 +124,56 @@ fn mac(app: &App, message: &str) -> String {
     hmac.update(app.id.as_str().as_bytes());
     hmac.update(message.as_bytes());
     hex(&hmac.finalize().into_bytes()[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::app;
+
+    const HOUR: i64 = 60 * 60 * 1000;
+
+    #[test]
+    fn a_token_stays_the_same_while_it_has_half_an_hour_left_and_dies_after_two_hours() {
+        let app = app();
+        let bearer = Bearer::Tenant(app.id.clone(), "t1".parse().unwrap());
+        let start = TimestampMs(SLOT_MS * 1_000);
+        let token = issue(&app, &bearer, start);
+        assert_eq!(token.expires_in_seconds, 7_200);
+        let later = issue(&app, &bearer, TimestampMs(start.0 + SLOT_MS - 1));
+        assert_eq!(later.secret, token.secret);
+        assert!(later.expires_in_seconds >= 1_800);
+        let next = issue(&app, &bearer, TimestampMs(start.0 + SLOT_MS));
+        assert_ne!(next.secret, token.secret);
+        let verified = |now| verify(&app, token.secret.expose(), TimestampMs(now));
+        assert_eq!(verified(start.0 + 2 * HOUR - 1), Some(bearer));
+        assert_eq!(verified(start.0 + 2 * HOUR), None);
+        assert_eq!(app_of(token.secret.expose()), Some(app.id));
+    }
+
+    #[test]
+    fn a_new_app_secret_ends_every_token_and_ticket() {
+        let (app, now) = (app(), TimestampMs(SLOT_MS * 1_000));
+        let token = issue(&app, &Bearer::App(app.id.clone()), now).secret;
+        let ticket = ticket(&app, now);
+        let reset = App { app_secret: "another".into(), ..app.clone() };
+        assert!(verify(&app, token.expose(), now).is_some() && verify(&reset, token.expose(), now).is_none());
+        assert!(ticket_matches(&app, ticket.expose(), now) && !ticket_matches(&reset, ticket.expose(), now));
+    }
+
+    #[test]
+    fn a_ticket_is_good_for_twelve_hours() {
+        let (app, now) = (app(), TimestampMs(HOUR * 1_000));
+        let ticket = ticket(&app, now);
+        assert!(ticket_matches(&app, ticket.expose(), TimestampMs(now.0 + 12 * HOUR)));
+        assert!(!ticket_matches(&app, ticket.expose(), TimestampMs(now.0 + 13 * HOUR)));
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let app = app();
+        for token in ["", "t-", "a-cli_9f5343c580712544", "t-cli_x.zz.mac.tenant", &"t".repeat(10_000)] {
+            assert_eq!(verify(&app, token, TimestampMs(0)), None, "{token:.40}");
+        }
+    }
 }

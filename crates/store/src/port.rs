@@ -74,6 +74,6 @@ pub trait Log: Send + Sync {
 }
 
 /// Everything a backend offers.
-pub trait Store: Registry + DeliveryQueue + Log {}
+pub trait Store: Registry + DeliveryQueue + Log + std::fmt::Debug {}
 
-impl<T: Registry + DeliveryQueue + Log> Store for T {}
+impl<T: Registry + DeliveryQueue + Log + std::fmt::Debug> Store for T {}

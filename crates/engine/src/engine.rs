@@ -1,0 +1,255 @@
+//! The running platform: what it is made of, and how it starts and stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use larkspur_catalog::Catalog;
+use larkspur_platform::{AppChange, NewApp, Settings, SettingsError};
+use larkspur_store::{App, Binding, BindingKey, ResourceSubscription, Settlement, Store, StoreError};
+use larkspur_wire::AppId;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::activity::Activity;
+use crate::clock::Clock;
+use crate::counters::{Counters, Counts};
+use crate::flights::Flights;
+use crate::hub::Hub;
+use crate::registry::{Apps, Registry, RegistryError};
+use crate::webhook::{WebhookClient, WebhookSetupError};
+use crate::{settle, tickets};
+
+/// How long a delivery is leased before another claim may take it: well beyond a push and its wait for a slot.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+/// Watchers that fall further behind miss what happened.
+const ACTIVITY_MAX: usize = 4_096;
+/// Attempts that wait to be written; pushing waits when the store is this far behind.
+const SETTLEMENTS_MAX: usize = 10_000;
+/// Long enough for every push on its way to end.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// The platform cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store failed.
+    #[error("the store cannot be read")]
+    Store(#[from] StoreError),
+    /// The webhook client could not be made.
+    #[error("the webhook client cannot be set up")]
+    Webhook(#[from] WebhookSetupError),
+}
+
+/// The running platform; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Arc<Settings>,
+    catalog: &'static Catalog,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    hub: Hub,
+    webhook: WebhookClient,
+    registry: Registry,
+    flights: Flights,
+    settlements: mpsc::Sender<Settlement>,
+    activity: broadcast::Sender<Activity>,
+    counters: Counters,
+    /// Rung when a delivery may have become due earlier than was known.
+    due: Arc<tokio::sync::Notify>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    /// Cancelled when no more attempts come.
+    settled: CancellationToken,
+    settling: TaskTracker,
+}
+
+impl Engine {
+    /// Starts the platform on a store that it alone uses: what was left leased goes again at once.
+    pub async fn start(
+        settings: Settings,
+        catalog: &'static Catalog,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
+        settings.validate()?;
+        let settings = Arc::new(settings);
+        let (activity, _) = broadcast::channel(ACTIVITY_MAX);
+        let webhook = WebhookClient::new(&settings.delivery, &settings.assumptions)?;
+        let hub = Hub::new(settings.sessions.clone(), settings.assumptions.clone(), Arc::clone(&clock), activity.clone());
+        let registry = Registry::open(catalog, Arc::clone(&settings), Arc::clone(&store), webhook.clone()).await?;
+        store.release_leases(clock.now()).await?;
+        let (settlements, to_settle) = mpsc::channel(SETTLEMENTS_MAX);
+        let due = Arc::new(tokio::sync::Notify::new());
+        let (settled, settling) = (CancellationToken::new(), TaskTracker::new());
+        settling.spawn(settle::run(Arc::clone(&store), to_settle, Arc::clone(&due), settled.clone()));
+        settling.close();
+        let engine = Self {
+            inner: Arc::new(Inner {
+                flights: Flights::new(settings.delivery.in_flight_per_app),
+                settings,
+                catalog,
+                store,
+                clock,
+                hub,
+                webhook,
+                registry,
+                settlements,
+                activity,
+                counters: Counters::default(),
+                due,
+                stop: CancellationToken::new(),
+                tasks: TaskTracker::new(),
+                settled,
+                settling,
+            }),
+        };
+        engine.spawn(crate::retry::run(engine.clone()));
+        engine.spawn(tickets::run(engine.clone()));
+        Ok(engine)
+    }
+
+    /// Ends the sessions, lets what is on its way end, and writes down how it did. Publishing is over before this.
+    pub async fn shutdown(&self) {
+        self.inner.stop.cancel();
+        self.inner.tasks.close();
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await.is_err() {
+            tracing::warn!("gave up waiting for pushes on their way; they go again after the next start");
+        }
+        self.inner.hub.close_all(SHUTDOWN_GRACE).await;
+        self.inner.settled.cancel();
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.inner.settling.wait()).await.is_err() {
+            tracing::warn!("gave up waiting for attempts to be written down");
+        }
+    }
+
+    /// What was set.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// What event types there are.
+    pub fn catalog(&self) -> &'static Catalog {
+        self.inner.catalog
+    }
+
+    /// Where everything is kept; for reading the log and the bindings.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// The time of schedules and ages.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// The persistent connections.
+    pub fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    /// Everything that happens from now on.
+    pub fn activity(&self) -> broadcast::Receiver<Activity> {
+        self.inner.activity.subscribe()
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counts {
+        self.inner.counters.read()
+    }
+
+    /// Every app, as of now.
+    pub fn apps(&self) -> Arc<Apps> {
+        self.inner.registry.apps()
+    }
+
+    /// Makes an app. Its request URLs must answer the challenge.
+    pub async fn create_app(&self, new: NewApp) -> Result<Arc<App>, RegistryError> {
+        self.inner.registry.create(new, self.inner.clock.now()).await
+    }
+
+    /// Changes an app. A request URL that changes must answer the challenge; a new App Secret ends its sessions.
+    pub async fn update_app(&self, id: &AppId, change: AppChange) -> Result<Arc<App>, RegistryError> {
+        let new_secret = change.app_secret.is_some();
+        let app = self.inner.registry.update(id, change, self.inner.clock.now()).await?;
+        if new_secret {
+            self.inner.hub.close_app(id);
+        }
+        Ok(app)
+    }
+
+    /// Puts an app's draft in force.
+    pub async fn publish_version(&self, id: &AppId) -> Result<Arc<App>, RegistryError> {
+        self.inner.registry.publish_version(id, self.inner.clock.now()).await
+    }
+
+    /// Removes an app and ends its sessions; its log stays.
+    pub async fn delete_app(&self, id: &AppId) -> Result<(), RegistryError> {
+        self.inner.registry.delete(id).await?;
+        self.inner.hub.close_app(id);
+        Ok(())
+    }
+
+    /// Lets events that name a thing go to an app.
+    pub async fn bind(&self, binding: Binding) -> Result<(), RegistryError> {
+        self.inner.registry.bind(&binding).await
+    }
+
+    /// Removes a binding. Answers whether it existed.
+    pub async fn unbind(&self, key: &BindingKey) -> Result<bool, RegistryError> {
+        self.inner.registry.unbind(key).await
+    }
+
+    /// Subscribes an app to a resource.
+    pub async fn subscribe_resource(&self, row: ResourceSubscription) -> Result<(), RegistryError> {
+        self.inner.registry.subscribe_resource(&row).await
+    }
+
+    /// Ends an app's subscription to a resource. Answers whether it existed.
+    pub async fn unsubscribe_resource(&self, row: &ResourceSubscription) -> Result<bool, RegistryError> {
+        self.inner.registry.unsubscribe_resource(row).await
+    }
+
+    pub(crate) fn counts(&self) -> &Counters {
+        &self.inner.counters
+    }
+
+    pub(crate) fn webhook(&self) -> &WebhookClient {
+        &self.inner.webhook
+    }
+
+    pub(crate) fn flights(&self) -> &Flights {
+        &self.inner.flights
+    }
+
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.inner.stop
+    }
+
+    pub(crate) fn due(&self) -> &tokio::sync::Notify {
+        &self.inner.due
+    }
+
+    /// Hands an attempt to the one who writes them down; waits only when thousands are waiting.
+    pub(crate) async fn settle(&self, settlement: Settlement) {
+        // The other end outlives every push, except when shutting down took too long: then the lease runs out.
+        let _ = self.inner.settlements.send(settlement).await;
+    }
+
+    pub(crate) fn announce(&self, activity: Activity) {
+        // Nobody may be watching.
+        let _ = self.inner.activity.send(activity);
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.inner.tasks.spawn(task);
+    }
+}
