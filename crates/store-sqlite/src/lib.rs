@@ -1,1 +1,65 @@
-//! Placeholder.
+//! The embedded store: one SQLite file, one thread that writes, a few connections that read.
+//!
+//! Whatever waits to be written goes into one transaction (group commit), and nobody is answered before it is on
+//! disk. App Secrets, Verification Tokens and Encrypt Keys are in the file as they are, since the platform signs with
+//! them: the file is readable by its owner only (mode 0600), and belongs on an encrypted disk.
+
+mod log;
+mod migrate;
+mod open;
+mod queue;
+mod read;
+mod registry;
+mod row;
+mod write;
+
+use std::path::Path;
+
+use larkspur_store::StoreError;
+
+pub use open::{OpenError, Options};
+pub use write::CommitCounts;
+
+use open::Opened;
+use read::Readers;
+use write::Writer;
+
+/// A store in one SQLite file.
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use larkspur_store_sqlite::{Options, SqliteStore};
+/// let store = SqliteStore::open("larkspur.db".as_ref(), &Options::default())?;
+/// store.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct SqliteStore {
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens a file, makes it when there is none, and brings its schema up to date. One process at a time has it.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let Opened { writer, readers, lock } = open::open(path, options)?;
+        Ok(Self { readers: Readers::new(readers), writer: Writer::start(writer, lock, options.waiting_max)? })
+    }
+
+    /// Writes what waits, and closes the file; what is asked afterwards is refused. Dropping the store does the same
+    /// without waiting.
+    pub async fn close(&self) {
+        self.writer.close().await;
+    }
+
+    /// How many transactions carried how many writes.
+    pub fn commits(&self) -> CommitCounts {
+        self.writer.counts()
+    }
+}
+
+/// What a failed statement becomes.
+fn failed(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
+    move |source| StoreError::Backend { doing, source: Box::new(source) }
+}

@@ -1,0 +1,43 @@
+//! Numbered migrations, each applied once and never changed afterwards.
+
+use rusqlite::{Connection, params};
+use sha2::{Digest, Sha256};
+
+use crate::open::OpenError;
+
+/// In order; the number is the place in this list, from 1.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_start.sql")];
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT";
+const APPLIED: &str = "SELECT number, checksum FROM migration ORDER BY number";
+const REMEMBER: &str = "INSERT INTO migration (number, checksum) VALUES (?1, ?2)";
+
+/// Applies what is missing, in one transaction.
+pub(crate) fn migrate(
+    connection: &mut Connection,
+    sqlite: impl Fn(rusqlite::Error) -> OpenError + Copy,
+) -> Result<(), OpenError> {
+    let transaction = connection.transaction().map_err(sqlite)?;
+    transaction.execute_batch(CREATE).map_err(sqlite)?;
+    let applied = applied(&transaction).map_err(sqlite)?;
+    let known = MIGRATIONS.len() as i64;
+    if let Some((found, _)) = applied.last().filter(|(number, _)| *number > known) {
+        return Err(OpenError::Newer { found: *found, known });
+    }
+    for ((number, checksum), sql) in applied.iter().zip(MIGRATIONS) {
+        if *checksum != Sha256::digest(sql)[..] {
+            return Err(OpenError::Changed { number: *number });
+        }
+    }
+    for (idx, sql) in MIGRATIONS.iter().enumerate().skip(applied.len()) {
+        transaction.execute_batch(sql).map_err(sqlite)?;
+        transaction.execute(REMEMBER, params![idx as i64 + 1, &Sha256::digest(sql)[..]]).map_err(sqlite)?;
+    }
+    transaction.commit().map_err(sqlite)
+}
+
+fn applied(connection: &Connection) -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
+    let mut statement = connection.prepare(APPLIED)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}

@@ -1,0 +1,137 @@
+//! Opening the file: the lock, the connections, the schema.
+
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::migrate;
+
+/// SQLite before this version can lose committed transactions when a WAL file is reset.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// Checkpoints and readers hold the file for moments only.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How to open the file.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections that read at the same time.
+    pub readers: usize,
+    /// Writes that may wait; the next one is refused as busy.
+    pub waiting_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { readers: 4, waiting_max: 8_192 }
+    }
+}
+
+/// The file cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("`{}` is in use by another process", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder or the file cannot be made or read.
+    #[error("`{}` cannot be opened", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// SQLite failed.
+    #[error("SQLite cannot open `{}`", path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The linked SQLite has a bug that loses data.
+    #[error("SQLite {found} can lose committed data; at least 3.51.3 is needed")]
+    SqliteTooOld {
+        /// Its version.
+        found: &'static str,
+    },
+    /// A newer Larkspur wrote it.
+    #[error("the schema has version {found}, and this program knows versions up to {known}")]
+    Newer {
+        /// Its version.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// The schema was made by other statements than the ones known.
+    #[error("migration {number} was changed after it had been applied")]
+    Changed {
+        /// Which.
+        number: i64,
+    },
+    /// The writing thread cannot be started.
+    #[error("the writing thread cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+pub(crate) struct Opened {
+    pub(crate) writer: Connection,
+    pub(crate) readers: Vec<Connection>,
+    pub(crate) lock: File,
+}
+
+pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
+    if rusqlite::version_number() < SQLITE_VERSION_MIN {
+        return Err(OpenError::SqliteTooOld { found: rusqlite::version() });
+    }
+    let lock = lock(path)?;
+    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    drop(private(path).map_err(io)?);
+    let sqlite = |source: rusqlite::Error| OpenError::Sqlite { path: path.to_owned(), source: Box::new(source) };
+    let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+    migrate::migrate(&mut writer, sqlite)?;
+    let readers = (0..options.readers.max(1)).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite));
+    Ok(Opened { writer, readers: readers.collect::<Result<_, _>>()?, lock })
+}
+
+/// SQLite's own locks are taken per transaction; this one is held for as long as the store lives.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let lock_path = PathBuf::from(format!("{}.lock", path.display()));
+    let io = |source| OpenError::Io { path: lock_path.clone(), source };
+    let file = private(&lock_path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Opens or makes a file that only its owner can read; SQLite gives its WAL the same mode.
+fn private(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    if mode.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) {
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // 64 MiB, as measured with a working set of that size.
+        connection.pragma_update(None, "cache_size", -65_536)?;
+    }
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
