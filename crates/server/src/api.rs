@@ -33,7 +33,9 @@ impl From<RegistryError> for Problem {
                     "app_exists" => StatusCode::CONFLICT,
                     _ => StatusCode::UNPROCESSABLE_ENTITY,
                 };
-                Self::new(status, error.code(), detail).hint(error.hint()).path(error.path().map(str::to_owned))
+                Self::new(status, error.code(), detail)
+                    .hint(error.hint())
+                    .path(error.path().map(str::to_owned))
             }
             RegistryError::Endpoint { path, .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_url", detail)
                 .hint("give an absolute http or https URL without user name and password")

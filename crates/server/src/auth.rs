@@ -60,13 +60,19 @@ impl Tokens {
         }
         if rows.len() >= TOKENS_MAX {
             let detail = format!("there are {TOKENS_MAX} tokens, which is the limit");
-            return Err(Problem::new(StatusCode::CONFLICT, "too_many_tokens", detail)
-                .hint("delete tokens that are not used"));
+            return Err(
+                Problem::new(StatusCode::CONFLICT, "too_many_tokens", detail).hint("delete tokens that are not used")
+            );
         }
         let mut bits = [0; 32];
         getrandom::fill(&mut bits).map_err(|error| Problem::internal(&error))?;
         let token = format!("lk_{}", hex(&bits));
-        let row = ApiToken { name, digest: digest(&token), role, created_at: now };
+        let row = ApiToken {
+            name,
+            digest: digest(&token),
+            role,
+            created_at: now,
+        };
         store.save_token(&row).await?;
         self.reload(store).await?;
         Ok((row, token))
@@ -89,8 +95,12 @@ impl Tokens {
     /// What the bearer of the request's token may do.
     fn role(&self, headers: &HeaderMap) -> Result<TokenRole, Problem> {
         let Some(token) = bearer(headers) else {
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, "token_missing", "the request carries no API token")
-                .hint("send the header `Authorization: Bearer <token>`"));
+            return Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "token_missing",
+                "the request carries no API token",
+            )
+            .hint("send the header `Authorization: Bearer <token>`"));
         };
         let digest = digest(token);
         let mut role = None;
@@ -100,7 +110,10 @@ impl Tokens {
                 role = Some(row.role);
             }
         }
-        if self.bootstrap.is_some_and(|bootstrap| bool::from(bootstrap.ct_eq(&digest))) {
+        if self
+            .bootstrap
+            .is_some_and(|bootstrap| bool::from(bootstrap.ct_eq(&digest)))
+        {
             role = Some(TokenRole::Admin);
         }
         role.ok_or_else(|| {
@@ -126,7 +139,9 @@ pub(crate) async fn admin(State(server): State<Arc<Server>>, request: Request, n
         Ok(TokenRole::Admin) => next.run(request).await,
         Ok(TokenRole::Publish) => {
             let detail = "this token may publish events and nothing else";
-            Problem::new(StatusCode::FORBIDDEN, "role_not_allowed", detail).hint("use an admin token").into_response()
+            Problem::new(StatusCode::FORBIDDEN, "role_not_allowed", detail)
+                .hint("use an admin token")
+                .into_response()
         }
         Err(problem) => unauthorized(problem),
     }
@@ -142,6 +157,8 @@ pub(crate) async fn publish(State(server): State<Arc<Server>>, request: Request,
 
 fn unauthorized(problem: Problem) -> Response {
     let mut response = problem.into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }

@@ -44,15 +44,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "query_not_understood", rejection.body_text())
-                .hint("GET /api/v1/openapi.json lists the parameters of every route")),
+            Err(rejection) => Err(
+                Problem::new(StatusCode::BAD_REQUEST, "query_not_understood", rejection.body_text())
+                    .hint("GET /api/v1/openapi.json lists the parameters of every route"),
+            ),
         }
     }
 }
 
 /// Reads a body of at most `max` bytes.
 pub(crate) async fn read(request: Request, max: usize) -> Result<Bytes, Problem> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let announced = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = request.into_body();
     let reading = async {
         if announced.is_some_and(|length: usize| length > max) {
@@ -133,8 +138,12 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 
 /// The answer to bytes that are no JSON; the detail has line and column.
 pub(crate) fn not_json(error: &serde_json::Error) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "not_json", format!("the body is not JSON: {error}"))
-        .hint("send one JSON value, in UTF-8")
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "not_json",
+        format!("the body is not JSON: {error}"),
+    )
+    .hint("send one JSON value, in UTF-8")
 }
 
 #[cfg(test)]
@@ -172,14 +181,23 @@ mod tests {
     fn an_unknown_member_is_refused_by_its_name() {
         let problem = problem(r#"{"inner":{"count":1,"cuont":2}}"#);
         assert_eq!(problem["path"], "inner.cuont");
-        assert!(problem["detail"].as_str().unwrap().contains("unknown field `cuont`"), "{problem}");
+        assert!(
+            problem["detail"].as_str().unwrap().contains("unknown field `cuont`"),
+            "{problem}"
+        );
     }
 
     #[test]
     fn broken_syntax_is_named_by_line_and_column() {
         let problem = problem("{\n  \"inner\": }");
-        assert_eq!((problem["status"].as_u64(), problem["code"].as_str()), (Some(400), Some("not_json")));
-        assert!(problem["detail"].as_str().unwrap().contains("line 2 column 12"), "{problem}");
+        assert_eq!(
+            (problem["status"].as_u64(), problem["code"].as_str()),
+            (Some(400), Some("not_json"))
+        );
+        assert!(
+            problem["detail"].as_str().unwrap().contains("line 2 column 12"),
+            "{problem}"
+        );
     }
 
     #[test]

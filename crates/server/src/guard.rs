@@ -33,9 +33,11 @@ impl HostGuard {
         else {
             let found = headers.get(HOST).map_or("nothing".into(), |value| format!("{value:?}"));
             let detail = format!("this server answers on loopback addresses only; the Host header says {found}");
-            return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail).hint(
-                "use http://127.0.0.1 or http://localhost with the port, or run `larkspur serve` with a public_url",
-            ));
+            return Err(
+                Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail).hint(
+                    "use http://127.0.0.1 or http://localhost with the port, or run `larkspur serve` with a public_url",
+                ),
+            );
         };
         match headers.get(ORIGIN) {
             Some(origin) if !same_origin(origin, &host) => {
@@ -49,7 +51,9 @@ impl HostGuard {
 }
 
 fn authority(value: &HeaderValue) -> Option<Authority> {
-    Authority::try_from(value.as_bytes()).ok().filter(|authority| !authority.as_str().contains('@'))
+    Authority::try_from(value.as_bytes())
+        .ok()
+        .filter(|authority| !authority.as_str().contains('@'))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -62,8 +66,12 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn names(url: &Url, authority: &Authority) -> bool {
-    let port = authority.port_u16().or_else(|| url.scheme().eq("https").then_some(443)).unwrap_or(80);
-    url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(authority.host()))
+    let port = authority
+        .port_u16()
+        .or_else(|| url.scheme().eq("https").then_some(443))
+        .unwrap_or(80);
+    url.host_str()
+        .is_some_and(|host| host.eq_ignore_ascii_case(authority.host()))
         && url.port_or_known_default() == Some(port)
 }
 
@@ -85,12 +93,22 @@ mod tests {
             headers.insert(ORIGIN, origin.parse().unwrap());
         }
         let public_url = Url::parse("https://events.example.com/").unwrap();
-        HostGuard::Loopback.check(&headers, Some(&public_url)).err().map(|problem| problem.status())
+        HostGuard::Loopback
+            .check(&headers, Some(&public_url))
+            .err()
+            .map(|problem| problem.status())
     }
 
     #[test]
     fn loopback_names_and_the_public_host_are_answered() {
-        for host in ["127.0.0.1:7070", "127.9.9.9", "localhost:7070", "LOCALHOST", "[::1]:7070", "a.localhost:80"] {
+        for host in [
+            "127.0.0.1:7070",
+            "127.9.9.9",
+            "localhost:7070",
+            "LOCALHOST",
+            "[::1]:7070",
+            "a.localhost:80",
+        ] {
             assert_eq!(status(host, None), None, "{host}");
         }
         assert_eq!(status("events.example.com", None), None);
@@ -99,7 +117,13 @@ mod tests {
 
     #[test]
     fn any_other_host_is_misdirected() {
-        for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:7070", "user@127.0.0.1", "events.example.com:81"] {
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1:7070",
+            "user@127.0.0.1",
+            "events.example.com:81",
+        ] {
             assert_eq!(status(host, None), Some(StatusCode::MISDIRECTED_REQUEST), "{host}");
         }
         let refused = HostGuard::Loopback.check(&HeaderMap::new(), None).unwrap_err();
@@ -109,8 +133,18 @@ mod tests {
     #[test]
     fn only_a_page_of_our_own_may_ask() {
         assert_eq!(status("127.0.0.1:7070", Some("http://127.0.0.1:7070")), None);
-        for origin in ["https://evil.example", "http://127.0.0.1:3000", "http://localhost:7070", "null", "file://"] {
-            assert_eq!(status("127.0.0.1:7070", Some(origin)), Some(StatusCode::FORBIDDEN), "{origin}");
+        for origin in [
+            "https://evil.example",
+            "http://127.0.0.1:3000",
+            "http://localhost:7070",
+            "null",
+            "file://",
+        ] {
+            assert_eq!(
+                status("127.0.0.1:7070", Some(origin)),
+                Some(StatusCode::FORBIDDEN),
+                "{origin}"
+            );
         }
     }
 

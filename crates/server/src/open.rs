@@ -38,5 +38,9 @@ fn authenticate(apps: &Apps, app_id: &str, app_secret: &Secret) -> Result<Arc<Ap
         let _ = Secret::from("00000000000000000000000000000000").matches(app_secret.expose());
         return Err(BadCredentials::App);
     };
-    if app.app_secret.matches(app_secret.expose()) { Ok(app) } else { Err(BadCredentials::Secret) }
+    if app.app_secret.matches(app_secret.expose()) {
+        Ok(app)
+    } else {
+        Err(BadCredentials::Secret)
+    }
 }

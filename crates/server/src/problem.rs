@@ -17,9 +17,17 @@ use utoipa::{IntoResponses, ToSchema};
 /// The content type of RFC 9457.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Why a request was refused.
+///
+/// It is boxed: most results never hold one, and all of them would be as large.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct Problem(Box<Document>);
+
 /// Why a request was refused, as RFC 9457 has it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Problem {
+#[schema(as = Problem)]
+pub(crate) struct Document {
     /// Names the kind of problem; `urn:larkspur:problem:` and the code.
     #[serde(rename = "type")]
     kind: String,
@@ -62,7 +70,7 @@ impl Problem {
         if let Some(first) = title.get_mut(..1) {
             first.make_ascii_uppercase();
         }
-        Self {
+        Self(Box::new(Document {
             kind: format!("urn:larkspur:problem:{code}"),
             title,
             status: status.as_u16(),
@@ -71,7 +79,7 @@ impl Problem {
             hint: None,
             path: None,
             errors: Vec::new(),
-        }
+        }))
     }
 
     /// Nothing of this name exists.
@@ -82,30 +90,30 @@ impl Problem {
 
     /// The same with a hint.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// The same with the place of the fault, if it is known.
     pub(crate) fn path(mut self, path: Option<String>) -> Self {
-        self.path = path;
+        self.0.path = path;
         self
     }
 
     /// The same with the places where a payload does not fit.
     pub(crate) fn errors(mut self, errors: Vec<Misfit>) -> Self {
-        self.errors = errors;
+        self.0.errors = errors;
         self
     }
 
     /// The kind for programs.
     pub(crate) fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -115,9 +123,11 @@ pub(crate) struct Refused(pub(crate) String);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let refused = Refused(self.code.clone());
+        let refused = Refused(self.0.code.clone());
         let mut response = (self.status(), axum::Json(&self)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         response.extensions_mut().insert(refused);
         response
     }
@@ -137,8 +147,12 @@ impl Problem {
     /// Something of ours failed; the chain is logged, the client learns only that it was not their fault.
     pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = %chain(error), "a request failed for an internal reason");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the platform could not do this")
-            .hint("the platform's log says why")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "the platform could not do this",
+        )
+        .hint("the platform's log says why")
     }
 }
 
@@ -161,10 +175,25 @@ impl IntoResponses for AnyRefusal {
     fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
         problems(&[
             ("401", "No token, or one that is not known."),
-            ("403", "The token's role does not allow this, or a web page of another origin asked."),
+            (
+                "403",
+                "The token's role does not allow this, or a web page of another origin asked.",
+            ),
             ("421", "The Host header names another server."),
             ("500", "The platform failed; its log says why."),
             ("503", "The platform is busy; try again."),
+        ])
+    }
+}
+
+/// What a route without a token may answer: the guard stands before it as well.
+pub(crate) struct ForeignRefusal;
+
+impl IntoResponses for ForeignRefusal {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        problems(&[
+            ("403", "A web page of another origin asked."),
+            ("421", "The Host header names another server."),
         ])
     }
 }
@@ -178,7 +207,10 @@ impl IntoResponses for BodyRefusal {
             ("400", "The body is not JSON, or the query is not understood."),
             ("408", "The body did not arrive in time."),
             ("413", "The body is larger than allowed."),
-            ("422", "The body is JSON, but does not say something that can be done; `path` names the member."),
+            (
+                "422",
+                "The body is JSON, but does not say something that can be done; `path` names the member.",
+            ),
         ])
     }
 }
@@ -214,7 +246,13 @@ fn problems(statuses: &[(&str, &str)]) -> BTreeMap<String, RefOr<ResponseSchema>
     let schema = || Ref::from_schema_name("Problem");
     let response = |description: &str| {
         let content = ContentBuilder::new().schema(Some(schema())).build();
-        ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+        ResponseBuilder::new()
+            .description(description)
+            .content(PROBLEM_JSON, content)
+            .build()
     };
-    statuses.iter().map(|(status, description)| ((*status).to_owned(), response(description).into())).collect()
+    statuses
+        .iter()
+        .map(|(status, description)| ((*status).to_owned(), response(description).into()))
+        .collect()
 }

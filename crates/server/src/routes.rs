@@ -69,9 +69,15 @@ fn open_platform() -> Router<Arc<Server>> {
     Router::new()
         .route(ENDPOINT_PATH, post(open::endpoint)) // POST /callback/ws/endpoint
         .route(CONNECTION_PATH, get(open::upgrade)) // GET /ws/v2
-        .route("/open-apis/auth/v3/tenant_access_token/internal", post(open::tenant_token_internal))
+        .route(
+            "/open-apis/auth/v3/tenant_access_token/internal",
+            post(open::tenant_token_internal),
+        )
         .route("/open-apis/auth/v3/tenant_access_token", post(open::tenant_token_store))
-        .route("/open-apis/auth/v3/app_access_token/internal", post(open::app_token_internal))
+        .route(
+            "/open-apis/auth/v3/app_access_token/internal",
+            post(open::app_token_internal),
+        )
         .route("/open-apis/auth/v3/app_access_token", post(open::app_token_store))
         .route("/open-apis/auth/v3/app_ticket/resend", post(open::resend_ticket))
         .route("/open-apis/{*path}", any(open::unknown))
@@ -104,8 +110,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 fn described(api: OpenApiRouter<Arc<Server>>) -> (Router<Arc<Server>>, utoipa::openapi::OpenApi) {
     #[derive(OpenApi)]
     #[openapi(
-        info(title = "Larkspur admin API", description = "Apps, events and deliveries of a Larkspur platform."),
-        components(schemas(Problem))
+        info(
+            title = "Larkspur admin API",
+            description = "Apps, events and deliveries of a Larkspur platform."
+        ),
+        components(schemas(crate::problem::Document))
     )]
     struct Document;
 
@@ -114,16 +123,27 @@ fn described(api: OpenApiRouter<Arc<Server>>) -> (Router<Arc<Server>>, utoipa::o
     document.merge(paths);
     document.security = Some(vec![SecurityRequirement::new("token", [] as [&str; 0])]);
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("token", scheme);
     (router, document)
 }
 
 async fn no_such_path(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "path_not_found", format!("there is no {method} {}", uri.path()))
-        .hint(format!("{OPENAPI_PATH} lists the paths of the admin API"))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "path_not_found",
+        format!("there is no {method} {}", uri.path()),
+    )
+    .hint(format!("{OPENAPI_PATH} lists the paths of the admin API"))
 }
 
 async fn no_such_method(method: Method, uri: Uri) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{} does not take {method}", uri.path()))
-        .hint(format!("{OPENAPI_PATH} lists the methods of the admin API"))
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        format!("{} does not take {method}", uri.path()),
+    )
+    .hint(format!("{OPENAPI_PATH} lists the methods of the admin API"))
 }

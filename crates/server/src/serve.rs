@@ -58,13 +58,20 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     let server = Server::start(engine, &config).await.map_err(io::Error::other)?;
-    let http = Http { router: routes::router(Arc::new(server), config.mount), tls, stopping: shutdown };
+    let http = Http {
+        router: routes::router(Arc::new(server), config.mount),
+        tls,
+        stopping: shutdown,
+    };
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
     loop {
         let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
+            let slot = Arc::clone(&slots)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
             (slot, listener.accept().await)
         };
         let (slot, accepted) = tokio::select! {
@@ -74,7 +81,11 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = Connection { peer, secure: http.tls.is_some(), slot: Arc::new(slot) };
+                let connection = Connection {
+                    peer,
+                    secure: http.tls.is_some(),
+                    slot: Arc::new(slot),
+                };
                 let (http, abort) = (http.clone(), abort.clone());
                 connections.spawn(async move { abort.run_until_cancelled(http.connection(stream, connection)).await });
             }
@@ -88,7 +99,10 @@ pub async fn serve(
     drop(listener);
     connections.close();
     if timeout(DRAIN_DEADLINE, connections.wait()).await.is_err() {
-        tracing::warn!(open = connections.len(), "requests were still under way when the server stopped");
+        tracing::warn!(
+            open = connections.len(),
+            "requests were still under way when the server stopped"
+        );
         abort.cancel();
         connections.wait().await;
     }
@@ -180,7 +194,10 @@ mod tests {
     #[test]
     fn leading_slashes_become_one() {
         let fixed = |text: &str| without_double_slash(&text.parse().unwrap()).map(|uri| uri.to_string());
-        assert_eq!(fixed("//callback/ws/endpoint?a=//b").as_deref(), Some("/callback/ws/endpoint?a=//b"));
+        assert_eq!(
+            fixed("//callback/ws/endpoint?a=//b").as_deref(),
+            Some("/callback/ws/endpoint?a=//b")
+        );
         assert_eq!(fixed("/callback//ws"), None);
     }
 }

@@ -52,7 +52,10 @@ impl Tls {
     /// Reads a certificate chain (the server's own first) and its key from PEM files.
     pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_path_buf(), source })
+            std::fs::read(path).map_err(|source| TlsError::Read {
+                path: path.to_path_buf(),
+                source,
+            })
         };
         Self::from_pem(&read(certificate)?, &read(key)?)
     }
@@ -75,7 +78,9 @@ impl Tls {
             .map_err(unusable)?;
         // WebSocket clients upgrade from HTTP/1.1; nothing else is spoken here.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self {
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
     }
 
     pub(crate) fn acceptor(&self) -> &TlsAcceptor {
@@ -95,7 +100,10 @@ mod tests {
 
     #[test]
     fn a_certificate_that_is_none_is_refused() {
-        assert!(matches!(Tls::from_pem(b"hello", b"hello"), Err(TlsError::Certificate(_))));
+        assert!(matches!(
+            Tls::from_pem(b"hello", b"hello"),
+            Err(TlsError::Certificate(_))
+        ));
     }
 
     #[test]
@@ -103,7 +111,10 @@ mod tests {
         let one = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let other = rcgen::KeyPair::generate().unwrap();
         let certificate = one.cert.pem();
-        assert!(matches!(Tls::from_pem(certificate.as_bytes(), b"x"), Err(TlsError::Key(_))));
+        assert!(matches!(
+            Tls::from_pem(certificate.as_bytes(), b"x"),
+            Err(TlsError::Key(_))
+        ));
         let refused = Tls::from_pem(certificate.as_bytes(), other.serialize_pem().as_bytes());
         assert!(matches!(refused, Err(TlsError::Unusable(_))));
     }

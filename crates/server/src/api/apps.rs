@@ -40,7 +40,9 @@ pub(crate) struct AppList {
     responses((status = 200, description = "All apps.", body = AppList), AnyRefusal))]
 pub(crate) async fn list(State(server): State<Arc<Server>>) -> Json<AppList> {
     let view = |app: &Arc<App>| AppView::hidden(app, server.engine.hub().online(&app.id));
-    Json(AppList { items: server.engine.apps().iter().map(view).collect() })
+    Json(AppList {
+        items: server.engine.apps().iter().map(view).collect(),
+    })
 }
 
 /// Makes an app. The answer shows its secrets; `GET …?reveal=true` shows them again.
@@ -68,7 +70,11 @@ pub(crate) async fn show(
     let apps = server.engine.apps();
     let app = apps.get(&id).ok_or_else(|| unknown_app(&app_id))?;
     let online = server.engine.hub().online(&id);
-    Ok(Json(if reveal { AppView::revealed(app, online) } else { AppView::hidden(app, online) }))
+    Ok(Json(if reveal {
+        AppView::revealed(app, online)
+    } else {
+        AppView::hidden(app, online)
+    }))
 }
 
 /// Changes an app; what is left out stays.
@@ -85,7 +91,11 @@ pub(crate) async fn update(
     let id = app_id_of(&app_id)?;
     let app = server.engine.update_app(&id, body.into_change()).await?;
     let online = server.engine.hub().online(&id);
-    Ok(Json(if reveal { AppView::revealed(&app, online) } else { AppView::hidden(&app, online) }))
+    Ok(Json(if reveal {
+        AppView::revealed(&app, online)
+    } else {
+        AppView::hidden(&app, online)
+    }))
 }
 
 /// Removes an app; what waits to be pushed to it is given up.
@@ -110,7 +120,10 @@ pub(crate) async fn publish_version(
 ) -> Result<(StatusCode, Json<AppView>), Problem> {
     let id = app_id_of(&app_id)?;
     let app = server.engine.publish_version(&id).await?;
-    Ok((StatusCode::CREATED, Json(AppView::hidden(&app, server.engine.hub().online(&id)))))
+    Ok((
+        StatusCode::CREATED,
+        Json(AppView::hidden(&app, server.engine.hub().online(&id))),
+    ))
 }
 
 /// The id in a path; text that is none names no app.
@@ -119,6 +132,10 @@ pub(super) fn app_id_of(text: &str) -> Result<AppId, Problem> {
 }
 
 pub(super) fn unknown_app(text: &str) -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "unknown_app", format!("no app has the id `{text}`"))
-        .hint("GET /api/v1/apps lists the apps")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "unknown_app",
+        format!("no app has the id `{text}`"),
+    )
+    .hint("GET /api/v1/apps lists the apps")
 }

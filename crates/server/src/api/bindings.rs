@@ -62,7 +62,11 @@ pub(crate) struct BindingPage {
 
 impl From<Binding> for BindingView {
     fn from(Binding { key, app_id }: Binding) -> Self {
-        Self { kind: key.kind, id: key.id, app_id: app_id.to_string() }
+        Self {
+            kind: key.kind,
+            id: key.id,
+            app_id: app_id.to_string(),
+        }
     }
 }
 
@@ -78,14 +82,23 @@ pub(crate) async fn list(
     let mut rows = server.engine.store().bindings(after.as_ref(), limit + 1).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let next = rows.last().filter(|_| more).map(|row| format!("{}/{}", row.key.kind, row.key.id));
-    Ok(Json(BindingList { items: rows.into_iter().map(Into::into).collect(), next }))
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| format!("{}/{}", row.key.kind, row.key.id));
+    Ok(Json(BindingList {
+        items: rows.into_iter().map(Into::into).collect(),
+        next,
+    }))
 }
 
 fn cursor(text: &str) -> Result<BindingKey, Problem> {
     let split = text.split_once('/');
     let (kind, id) = split.ok_or_else(|| page::bad("after", "`after` is not the `next` of a page"))?;
-    Ok(BindingKey { kind: kind.to_owned(), id: id.to_owned() })
+    Ok(BindingKey {
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+    })
 }
 
 /// Shows one binding.
@@ -97,7 +110,12 @@ pub(crate) async fn show(
     Path((kind, id)): Path<(String, String)>,
 ) -> Result<Json<BindingView>, Problem> {
     let key = BindingKey { kind, id };
-    let app_id = server.engine.store().binding(&key).await?.ok_or_else(|| unknown(&key))?;
+    let app_id = server
+        .engine
+        .store()
+        .binding(&key)
+        .await?
+        .ok_or_else(|| unknown(&key))?;
     Ok(Json(Binding { key, app_id }.into()))
 }
 
@@ -114,7 +132,10 @@ pub(crate) async fn put(
         let detail = format!("a binding has a kind without `/` and an id, each of at most {NAME_BYTES_MAX} bytes");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_binding", detail));
     }
-    let binding = Binding { key: BindingKey { kind, id }, app_id };
+    let binding = Binding {
+        key: BindingKey { kind, id },
+        app_id,
+    };
     server.engine.bind(binding.clone()).await?;
     Ok(Json(binding.into()))
 }
@@ -128,7 +149,11 @@ pub(crate) async fn delete(
     Path((kind, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let key = BindingKey { kind, id };
-    if server.engine.unbind(&key).await? { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&key)) }
+    if server.engine.unbind(&key).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(unknown(&key))
+    }
 }
 
 fn unknown(key: &BindingKey) -> Problem {

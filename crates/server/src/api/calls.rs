@@ -62,5 +62,7 @@ pub(crate) async fn list(
     Params(CallLimit { limit }): Params<CallLimit>,
 ) -> Result<Json<CallList>, Problem> {
     let calls = server.calls.newest(page::limit(limit)? as usize);
-    Ok(Json(CallList { items: calls.into_iter().map(Into::into).collect() }))
+    Ok(Json(CallList {
+        items: calls.into_iter().map(Into::into).collect(),
+    }))
 }

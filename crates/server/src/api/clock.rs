@@ -15,7 +15,7 @@ use crate::problem::{AnyRefusal, BodyRefusal, Missing, Problem};
 use crate::server::Server;
 
 /// Moving further at once is a mistake in the unit; the longest schedule takes seven hours.
-const ADVANCE_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+const ADVANCE_MAX: Duration = Duration::from_hours(366 * 24);
 
 /// The platform's time.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,8 +74,12 @@ pub(crate) async fn advance_by(
 
 fn movable(server: &Server) -> Result<&MovableClock, Problem> {
     server.clock.as_deref().ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "clock_not_movable", "this platform goes by the machine's clock")
-            .hint("`larkspur dev` has a clock that can be moved")
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "clock_not_movable",
+            "this platform goes by the machine's clock",
+        )
+        .hint("`larkspur dev` has a clock that can be moved")
     })
 }
 

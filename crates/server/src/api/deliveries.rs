@@ -105,7 +105,10 @@ impl DeliveryView {
     /// The delivery with its attempts.
     pub(super) async fn with_attempts(server: &Server, row: &Delivery) -> Result<Self, Problem> {
         let attempts = server.engine.store().attempts(row.id).await?;
-        Ok(Self { attempt_log: Some(attempts.iter().map(Into::into).collect()), ..Self::new(row) })
+        Ok(Self {
+            attempt_log: Some(attempts.iter().map(Into::into).collect()),
+            ..Self::new(row)
+        })
     }
 }
 
@@ -139,7 +142,10 @@ pub(crate) async fn list(
         limit: page::limit(asked.limit)?,
     };
     let found = server.engine.store().deliveries(&query).await?;
-    Ok(Json(DeliveryList { items: found.rows.iter().map(DeliveryView::new).collect(), next: found.next }))
+    Ok(Json(DeliveryList {
+        items: found.rows.iter().map(DeliveryView::new).collect(),
+        next: found.next,
+    }))
 }
 
 /// Shows one delivery with its attempts.
@@ -154,7 +160,11 @@ pub(crate) async fn show(
     let id: DeliveryId = delivery_id.parse().map_err(|_| unknown())?;
     // Lists are in order of id, downwards: this one is the first after the id above it.
     let after = id.0.checked_add(1).map(DeliveryId);
-    let query = DeliveryQuery { after, limit: 1, ..DeliveryQuery::default() };
+    let query = DeliveryQuery {
+        after,
+        limit: 1,
+        ..DeliveryQuery::default()
+    };
     let found = server.engine.store().deliveries(&query).await?;
     let row = found.rows.into_iter().find(|row| row.id == id).ok_or_else(unknown)?;
     Ok(Json(DeliveryView::with_attempts(&server, &row).await?))

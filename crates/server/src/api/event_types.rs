@@ -46,13 +46,16 @@ pub(crate) struct Sample {
 /// Lists event types, without their fields.
 #[utoipa::path(get, path = "/api/v1/event-types", tag = "event types", params(Matching),
     responses((status = 200, description = "Those that match.", body = EventTypeList), AnyRefusal, QueryRefusal))]
-pub(crate) async fn list(
-    State(server): State<Arc<Server>>,
-    Params(asked): Params<Matching>,
-) -> Json<EventTypeList> {
+pub(crate) async fn list(State(server): State<Arc<Server>>, Params(asked): Params<Matching>) -> Json<EventTypeList> {
     let pattern = asked.r#match.as_deref().unwrap_or("*");
-    let matching = server.engine.catalog().iter().filter(|facts| matches(pattern, &facts.event_type));
-    Json(EventTypeList { items: matching.map(EventTypeView::brief).collect() })
+    let matching = server
+        .engine
+        .catalog()
+        .iter()
+        .filter(|facts| matches(pattern, &facts.event_type));
+    Json(EventTypeList {
+        items: matching.map(EventTypeView::brief).collect(),
+    })
 }
 
 /// Shows one event type with its fields.
@@ -79,7 +82,11 @@ pub(crate) async fn sample(
 }
 
 fn find(server: &Server, event_type: &str) -> Result<&'static EventTypeFacts, Problem> {
-    server.engine.catalog().find(event_type).ok_or_else(|| unknown(server, event_type))
+    server
+        .engine
+        .catalog()
+        .find(event_type)
+        .ok_or_else(|| unknown(server, event_type))
 }
 
 /// The answer to a type that does not exist, with the closest one that does.
@@ -119,10 +126,25 @@ mod tests {
     #[test]
     fn a_star_stands_for_any_characters() {
         let name = "hire.eco_exam.created_v1";
-        for pattern in ["*", "hire.*", "*_v1", "hire.*created*", "*eco*exam*v1", "hire.eco_exam.created_v1", "h**1"] {
+        for pattern in [
+            "*",
+            "hire.*",
+            "*_v1",
+            "hire.*created*",
+            "*eco*exam*v1",
+            "hire.eco_exam.created_v1",
+            "h**1",
+        ] {
             assert!(matches(pattern, name), "{pattern}");
         }
-        for pattern in ["", "hire", "hire.*v2", "*exam*eco*", "hire.eco_exam.created_v1*x", "*hire"] {
+        for pattern in [
+            "",
+            "hire",
+            "hire.*v2",
+            "*exam*eco*",
+            "hire.eco_exam.created_v1*x",
+            "*hire",
+        ] {
             assert!(!matches(pattern, name), "{pattern}");
         }
     }

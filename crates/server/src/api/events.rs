@@ -95,7 +95,10 @@ pub(crate) async fn list(
     };
     let found = server.engine.store().events(&query).await?;
     let items = found.rows.into_iter().map(EventView::new).collect::<Result<_, _>>()?;
-    Ok(Json(EventList { items, next: found.next }))
+    Ok(Json(EventList {
+        items,
+        next: found.next,
+    }))
 }
 
 /// Shows one event with its deliveries and their attempts.
@@ -110,10 +113,17 @@ pub(crate) async fn show(
     let id = event_id.parse().map_err(|_| unknown())?;
     let store = server.engine.store();
     let row = store.event(&id).await?.ok_or_else(unknown)?;
-    let query = DeliveryQuery { event_id: Some(id), limit: DELIVERIES_SHOWN_MAX, ..DeliveryQuery::default() };
+    let query = DeliveryQuery {
+        event_id: Some(id),
+        limit: DELIVERIES_SHOWN_MAX,
+        ..DeliveryQuery::default()
+    };
     let mut deliveries = Vec::new();
     for delivery in &store.deliveries(&query).await?.rows {
         deliveries.push(DeliveryView::with_attempts(&server, delivery).await?);
     }
-    Ok(Json(EventView { deliveries: Some(deliveries), ..EventView::new(row)? }))
+    Ok(Json(EventView {
+        deliveries: Some(deliveries),
+        ..EventView::new(row)?
+    }))
 }

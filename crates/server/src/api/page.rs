@@ -13,7 +13,10 @@ const LIMIT_MAX: u32 = 1_000;
 pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     match asked.unwrap_or(LIMIT_DEFAULT) {
         limit @ 1..=LIMIT_MAX => Ok(limit),
-        limit => Err(bad("limit", &format!("`limit` is {limit}, and must be 1 to {LIMIT_MAX}"))),
+        limit => Err(bad(
+            "limit",
+            &format!("`limit` is {limit}, and must be 1 to {LIMIT_MAX}"),
+        )),
     }
 }
 
@@ -29,7 +32,11 @@ pub(super) fn id<T: std::str::FromStr<Err: std::fmt::Display>>(
     parameter: &str,
     text: Option<&str>,
 ) -> Result<Option<T>, Problem> {
-    text.map(|text| text.parse().map_err(|error| bad(parameter, &format!("`{parameter}`: {error}")))).transpose()
+    text.map(|text| {
+        text.parse()
+            .map_err(|error| bad(parameter, &format!("`{parameter}`: {error}")))
+    })
+    .transpose()
 }
 
 #[cfg(test)]
@@ -41,7 +48,11 @@ mod tests {
         assert_eq!(limit(None).unwrap(), 50);
         assert_eq!(limit(Some(1_000)).unwrap(), 1_000);
         for wrong in [0, 1_001] {
-            assert_eq!(limit(Some(wrong)).unwrap_err().status(), StatusCode::BAD_REQUEST, "{wrong}");
+            assert_eq!(
+                limit(Some(wrong)).unwrap_err().status(),
+                StatusCode::BAD_REQUEST,
+                "{wrong}"
+            );
         }
     }
 }

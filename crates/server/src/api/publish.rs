@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use larkspur_engine::Published;
 use larkspur_platform::{Publication, PublishError};
-use serde::de::IgnoredAny;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use utoipa::IntoParams;
 
 use crate::body::{self, Params};
@@ -61,17 +61,30 @@ pub(crate) async fn publish(
     match answers.pop() {
         Some(Ok(published)) => Ok(Json(PublishedView::from(published)).into_response()),
         Some(Err(error)) => Err(problem(error, None)),
-        None => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the engine did not answer")),
+        None => Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "the engine did not answer",
+        )),
     }
 }
 
 fn is_ndjson(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    content_type.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case(NDJSON))
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    content_type
+        .split(';')
+        .next()
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(NDJSON))
 }
 
 async fn publish_lines(server: &Server, bytes: &[u8], explain: bool) -> Result<Response, Problem> {
-    let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).collect();
+    let lines: Vec<_> = bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+        .collect();
     let events_max = server.engine.settings().publish.batch_max;
     if lines.len() > events_max {
         return Err(problem(PublishError::TooMany { events_max }, None));
@@ -117,17 +130,23 @@ fn write_line(server: &Server, answer: &mut Vec<u8>, line: Result<Published, Pro
 
 fn parse<'a>(server: &'a Server, json: &[u8]) -> Result<Publication<'a>, Problem> {
     let settings = server.engine.settings();
-    Publication::parse(json, server.engine.catalog(), &settings.publish, settings.assumptions.unverified_types)
-        .map_err(|error| problem(error, Some(json)))
+    Publication::parse(
+        json,
+        server.engine.catalog(),
+        &settings.publish,
+        settings.assumptions.unverified_types,
+    )
+    .map_err(|error| problem(error, Some(json)))
 }
 
 /// What a refused publication is answered; `json` is what was read, if the error is about that.
 fn problem(error: PublishError, json: Option<&[u8]>) -> Problem {
     let status = match &error {
         PublishError::Malformed { .. } => match json.map(serde_json::from_slice::<IgnoredAny>) {
-            Some(Err(error)) => return body::not_json(&error).hint(PublishError::hint(&PublishError::Malformed {
-                detail: String::new(),
-            })),
+            Some(Err(error)) => {
+                return body::not_json(&error)
+                    .hint(PublishError::hint(&PublishError::Malformed { detail: String::new() }));
+            }
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         },
         PublishError::TooLarge { .. } | PublishError::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -147,7 +166,11 @@ fn problem(error: PublishError, json: Option<&[u8]>) -> Problem {
 
 fn misfit(error: &larkspur_catalog::PayloadError) -> Misfit {
     Misfit {
-        path: if error.path.is_empty() { "event".to_owned() } else { format!("event.{}", error.path) },
+        path: if error.path.is_empty() {
+            "event".to_owned()
+        } else {
+            format!("event.{}", error.path)
+        },
         expected: error.expected.clone(),
         found: error.found.to_owned(),
     }

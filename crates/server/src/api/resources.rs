@@ -57,7 +57,9 @@ pub(crate) async fn list(
     let id = known(&server, &app_id)?;
     let apps = server.engine.apps();
     let rows = apps.resource_subscriptions().iter().filter(|row| row.app_id == id);
-    Ok(Json(ResourceList { items: rows.map(Into::into).collect() }))
+    Ok(Json(ResourceList {
+        items: rows.map(Into::into).collect(),
+    }))
 }
 
 /// Subscribes an app to a resource; `*` means all of the type.
@@ -86,23 +88,37 @@ pub(crate) async fn delete(
     Path((app_id, event_type, resource)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
     let row = row(&server, &app_id, &event_type, resource)?;
-    match server.engine.unsubscribe_resource(&row).await? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem::not_found("resource subscription", &format!("{event_type}/{}", row.resource))),
+    if server.engine.unsubscribe_resource(&row).await? {
+        return Ok(StatusCode::NO_CONTENT);
     }
+    let name = format!("{event_type}/{}", row.resource);
+    Err(Problem::not_found("resource subscription", &name))
 }
 
 fn known(server: &Server, app_id: &str) -> Result<AppId, Problem> {
     let id = app_id_of(app_id)?;
-    server.engine.apps().get(&id).map(|app| app.id.clone()).ok_or_else(|| unknown_app(app_id))
+    server
+        .engine
+        .apps()
+        .get(&id)
+        .map(|app| app.id.clone())
+        .ok_or_else(|| unknown_app(app_id))
 }
 
 fn row(server: &Server, app_id: &str, event_type: &str, resource: String) -> Result<ResourceSubscription, Problem> {
     let app_id = known(server, app_id)?;
-    let known = server.engine.catalog().find(event_type).and_then(|_| event_type.parse().ok());
+    let known = server
+        .engine
+        .catalog()
+        .find(event_type)
+        .and_then(|_| event_type.parse().ok());
     let event_type = known.ok_or_else(|| super::event_types::unknown(server, event_type))?;
     if resource.len() > RESOURCE_BYTES_MAX {
         return Err(Problem::not_found("resource", "with so long an id"));
     }
-    Ok(ResourceSubscription { app_id, event_type, resource })
+    Ok(ResourceSubscription {
+        app_id,
+        event_type,
+        resource,
+    })
 }

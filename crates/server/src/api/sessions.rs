@@ -56,5 +56,7 @@ impl From<SessionInfo> for SessionView {
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions",
     responses((status = 200, description = "All of them.", body = SessionList), AnyRefusal))]
 pub(crate) async fn list(State(server): State<Arc<Server>>) -> Json<SessionList> {
-    Json(SessionList { items: server.engine.hub().sessions().into_iter().map(Into::into).collect() })
+    Json(SessionList {
+        items: server.engine.hub().sessions().into_iter().map(Into::into).collect(),
+    })
 }

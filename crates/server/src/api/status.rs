@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::problem::{AnyRefusal, Problem};
+use crate::problem::{AnyRefusal, ForeignRefusal, Problem};
 use crate::server::Server;
 
 /// The platform answers.
@@ -34,16 +34,21 @@ pub(crate) struct CountersView {
 
 /// Says that the platform answers. Needs no token.
 #[utoipa::path(get, path = "/health", tag = "platform", security(()),
-    responses((status = 200, description = "It does.", body = Health)))]
+    responses((status = 200, description = "It does.", body = Health), ForeignRefusal))]
 pub(crate) async fn health() -> Json<Health> {
-    Json(Health { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() })
+    Json(Health {
+        status: "ok".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
 }
 
 /// Shows the settings in force, by table of the configuration file.
 #[utoipa::path(get, path = "/api/v1/settings", tag = "platform",
     responses((status = 200, description = "All settings, defaults included.", body = Object), AnyRefusal))]
 pub(crate) async fn settings(State(server): State<Arc<Server>>) -> Result<Json<Value>, Problem> {
-    serde_json::to_value(server.engine.settings()).map(Json).map_err(|error| Problem::internal(&error))
+    serde_json::to_value(server.engine.settings())
+        .map(Json)
+        .map_err(|error| Problem::internal(&error))
 }
 
 /// Shows what was counted since the platform started.
@@ -59,5 +64,7 @@ pub(crate) async fn counters(State(server): State<Arc<Server>>) -> Result<Json<C
 
 /// A struct of counts by the names of its members.
 fn flat(counts: &impl Serialize) -> Result<BTreeMap<String, u64>, Problem> {
-    serde_json::to_value(counts).and_then(serde_json::from_value).map_err(|error| Problem::internal(&error))
+    serde_json::to_value(counts)
+        .and_then(serde_json::from_value)
+        .map_err(|error| Problem::internal(&error))
 }

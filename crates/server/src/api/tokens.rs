@@ -61,7 +61,11 @@ pub(crate) struct TokenList {
 
 impl From<&ApiToken> for TokenView {
     fn from(row: &ApiToken) -> Self {
-        Self { name: row.name.clone(), role: row.role.into(), created_at: row.created_at.0 }
+        Self {
+            name: row.name.clone(),
+            role: row.role.into(),
+            created_at: row.created_at.0,
+        }
     }
 }
 
@@ -69,7 +73,9 @@ impl From<&ApiToken> for TokenView {
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens",
     responses((status = 200, description = "All of them.", body = TokenList), AnyRefusal))]
 pub(crate) async fn list(State(server): State<Arc<Server>>) -> Json<TokenList> {
-    Json(TokenList { items: server.tokens.rows().iter().map(Into::into).collect() })
+    Json(TokenList {
+        items: server.tokens.rows().iter().map(Into::into).collect(),
+    })
 }
 
 /// Makes an API token.
@@ -87,20 +93,29 @@ pub(crate) async fn create(
     }
     let store = server.engine.store().as_ref();
     let (row, token) = server.tokens.create(store, name, role.into(), server.now()).await?;
-    let ApiToken { name, role, created_at, .. } = row;
-    Ok((StatusCode::CREATED, Json(NewToken { name, role: role.into(), created_at: created_at.0, token })))
+    let ApiToken {
+        name, role, created_at, ..
+    } = row;
+    Ok((
+        StatusCode::CREATED,
+        Json(NewToken {
+            name,
+            role: role.into(),
+            created_at: created_at.0,
+            token,
+        }),
+    ))
 }
 
 /// Ends an API token at once.
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "tokens",
     params(("name" = String, Path, description = "The token's name.")),
     responses((status = 204, description = "It is gone."), AnyRefusal, Missing))]
-pub(crate) async fn delete(
-    State(server): State<Arc<Server>>,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
-    match server.tokens.delete(server.engine.store().as_ref(), &name).await? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem::not_found("token", &name)),
+pub(crate) async fn delete(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    let existed = server.tokens.delete(server.engine.store().as_ref(), &name).await?;
+    if existed {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found("token", &name))
     }
 }

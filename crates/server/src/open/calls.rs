@@ -66,7 +66,12 @@ pub(crate) async fn unknown(
         app_id: caller(&server, &headers),
     });
     let msg = format!("{} {} is not part of this platform", method, uri.path());
-    OpenError { status: StatusCode::NOT_FOUND, code: code::PATH_NOT_FOUND, msg, log_id }
+    OpenError {
+        status: StatusCode::NOT_FOUND,
+        code: code::PATH_NOT_FOUND,
+        msg,
+        log_id,
+    }
 }
 
 /// The app whose valid token the request carries.
@@ -84,7 +89,12 @@ mod tests {
     #[test]
     fn only_the_newest_calls_are_kept() {
         let calls = Calls::default();
-        let call = |n: i64| Call { called_at: TimestampMs(n), method: String::new(), path: String::new(), app_id: None };
+        let call = |n: i64| Call {
+            called_at: TimestampMs(n),
+            method: String::new(),
+            path: String::new(),
+            app_id: None,
+        };
         (0..=1_000).for_each(|n| calls.record(call(n)));
         let times: Vec<_> = calls.newest(usize::MAX).iter().map(|call| call.called_at.0).collect();
         assert_eq!((times.len(), times[0], times[999]), (1_000, 1_000, 1));

@@ -48,7 +48,9 @@ async fn connect(server: &Server, connection: &Connection, request: Request) -> 
         code: code::AUTH_FAILED,
         msg: r#"the body must be {"AppID":"cli_…","AppSecret":"…"}"#.to_owned(),
     };
-    let body = body::read(request, ENDPOINT_BYTES_MAX).await.map_err(|_| not_understood())?;
+    let body = body::read(request, ENDPOINT_BYTES_MAX)
+        .await
+        .map_err(|_| not_understood())?;
     let asked = EndpointRequest::parse(&body).map_err(|_| not_understood())?;
     let app = authenticate(&server.engine.apps(), &asked.app_id, &asked.app_secret).map_err(|_| Refusal {
         code: code::BAD_CREDENTIAL,
@@ -61,15 +63,26 @@ async fn connect(server: &Server, connection: &Connection, request: Request) -> 
     })?;
     let hub = server.engine.hub();
     let issued = hub.issue_url(&app.id, &base);
-    let url = issued.map_err(|refusal| Refusal { code: refusal.code(), msg: refusal.to_string() })?;
+    let url = issued.map_err(|refusal| Refusal {
+        code: refusal.code(),
+        msg: refusal.to_string(),
+    })?;
     let msg = &server.engine.settings().assumptions.endpoint_success_msg;
     Ok(EndpointReply::write_connect(&url, &hub.client_config(), msg))
 }
 
 fn may_connect(app: &App) -> Result<(), Refusal> {
-    let forbidden = |msg: String| Err(Refusal { code: code::FORBIDDEN, msg });
+    let forbidden = |msg: String| {
+        Err(Refusal {
+            code: code::FORBIDDEN,
+            msg,
+        })
+    };
     if app.kind == AppKind::Store {
-        return forbidden(format!("`{}` is a store app; store apps receive by webhook only", app.id));
+        return forbidden(format!(
+            "`{}` is a store app; store apps receive by webhook only",
+            app.id
+        ));
     }
     let Some(version) = &app.published else {
         return forbidden(format!("`{}` has no published version; publish one", app.id));

@@ -40,18 +40,30 @@ pub(crate) struct OpenError {
 impl IntoResponse for OpenError {
     fn into_response(self) -> Response {
         let mut response = json(self.status, open_api::write_error(self.code, &self.msg, &self.log_id.0));
-        response.extensions_mut().insert(Refused(format!("open_api_{}", self.code)));
+        response
+            .extensions_mut()
+            .insert(Refused(format!("open_api_{}", self.code)));
         response
     }
 }
 
 /// An answer whose JSON is written already.
 pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json; charset=utf-8")],
+        body,
+    )
+        .into_response()
 }
 
 /// Answers a known path that was called with another method.
 pub(crate) async fn method_not_allowed(Extension(log_id): Extension<LogId>, method: Method, uri: Uri) -> OpenError {
     let msg = format!("{} does not take {method}", uri.path());
-    OpenError { status: StatusCode::METHOD_NOT_ALLOWED, code: code::METHOD_NOT_ALLOWED, msg, log_id }
+    OpenError {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: code::METHOD_NOT_ALLOWED,
+        msg,
+        log_id,
+    }
 }

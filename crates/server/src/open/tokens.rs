@@ -56,7 +56,12 @@ pub(crate) async fn app_token_internal(
         let app = credentials(&server, &asked(request).await?, AppKind::Custom)?;
         let tenant = tenant_token(&server, &app)?;
         let token = token::issue(&app, &Bearer::App(app.id.clone()), server.now());
-        Ok(write_tokens("ok", Some(&token.secret), Some(&tenant.secret), token.expires_in_seconds))
+        Ok(write_tokens(
+            "ok",
+            Some(&token.secret),
+            Some(&tenant.secret),
+            token.expires_in_seconds,
+        ))
     };
     answer(&server, log_id, answered.await)
 }
@@ -72,10 +77,18 @@ pub(crate) async fn app_token_store(
         let app = credentials(&server, &asked, AppKind::Store)?;
         let ticket = required(asked.app_ticket.as_ref(), "app_ticket")?;
         if !token::ticket_matches(&app, ticket.expose(), server.now()) {
-            return refuse(code::NO_APP_TOKEN, "app ticket is invalid; ask for a new one with app_ticket/resend");
+            return refuse(
+                code::NO_APP_TOKEN,
+                "app ticket is invalid; ask for a new one with app_ticket/resend",
+            );
         }
         let token = token::issue(&app, &Bearer::App(app.id.clone()), server.now());
-        Ok(write_tokens("success", Some(&token.secret), None, token.expires_in_seconds))
+        Ok(write_tokens(
+            "success",
+            Some(&token.secret),
+            None,
+            token.expires_in_seconds,
+        ))
     };
     answer(&server, log_id, answered.await)
 }
@@ -95,7 +108,10 @@ pub(crate) async fn tenant_token_store(
         };
         let tenant: Option<TenantKey> = tenant.parse().ok().filter(|tenant| app.tenants.contains(tenant));
         let Some(tenant) = tenant else {
-            return refuse(code::APP_UNAUTHORISED, format!("`{}` is not installed in this tenant", app.id));
+            return refuse(
+                code::APP_UNAUTHORISED,
+                format!("`{}` is not installed in this tenant", app.id),
+            );
         };
         let token = token::issue(&app, &Bearer::Tenant(app.id.clone(), tenant), server.now());
         Ok(write_tokens("ok", None, Some(&token.secret), token.expires_in_seconds))
@@ -112,7 +128,10 @@ pub(crate) async fn resend_ticket(
     let answered = async {
         let app = known(&server, &asked(request).await?)?;
         if app.kind != AppKind::Store {
-            return refuse(code::TICKET_RESEND_FAILED, format!("`{}` is a custom app and has no ticket", app.id));
+            return refuse(
+                code::TICKET_RESEND_FAILED,
+                format!("`{}` is a custom app and has no ticket", app.id),
+            );
         }
         push_ticket(&server, &app.id).await?;
         Ok(write_ok("ok"))
@@ -123,7 +142,10 @@ pub(crate) async fn resend_ticket(
 async fn push_ticket(server: &Server, app: &AppId) -> Result<(), Refusal> {
     server.engine.push_app_ticket(app).await.map_err(|error| {
         tracing::error!(app.id = %app, error = %crate::problem::chain(&error), "could not push an app ticket");
-        Refusal { code: code::TICKET_RESEND_FAILED, msg: "the ticket could not be pushed".to_owned() }
+        Refusal {
+            code: code::TICKET_RESEND_FAILED,
+            msg: "the ticket could not be pushed".to_owned(),
+        }
     })?;
     Ok(())
 }
@@ -137,18 +159,30 @@ fn answer(server: &Server, log_id: LogId, answered: Result<Vec<u8>, Refusal>) ->
         ErrorStatus::BadRequest => StatusCode::BAD_REQUEST,
         ErrorStatus::Ok => StatusCode::OK,
     };
-    OpenError { status, code, msg, log_id }.into_response()
+    OpenError {
+        status,
+        code,
+        msg,
+        log_id,
+    }
+    .into_response()
 }
 
 /// Reads the body as JSON whatever its content type says: Python sends none.
 async fn asked(request: Request) -> Result<TokenRequest, Refusal> {
     let body = body::read(request, ENDPOINT_BYTES_MAX).await;
-    let body = body.map_err(|problem| Refusal { code: code::INVALID_PARAM, msg: problem.code().to_owned() })?;
+    let body = body.map_err(|problem| Refusal {
+        code: code::INVALID_PARAM,
+        msg: problem.code().to_owned(),
+    })?;
     serde_json::from_slice(&body).or_else(|error| refuse(code::INVALID_PARAM, format!("invalid param: {error}")))
 }
 
 fn required<'a, T>(member: Option<&'a T>, name: &str) -> Result<&'a T, Refusal> {
-    member.ok_or_else(|| Refusal { code: code::INVALID_PARAM, msg: format!("invalid param: `{name}` is missing") })
+    member.ok_or_else(|| Refusal {
+        code: code::INVALID_PARAM,
+        msg: format!("invalid param: `{name}` is missing"),
+    })
 }
 
 /// The app of the credentials, which must be of this kind: each has token interfaces of its own.
@@ -158,11 +192,15 @@ fn credentials(server: &Server, asked: &TokenRequest, kind: AppKind) -> Result<A
         (_, true) => Ok(app),
         (AppKind::Custom, false) => refuse(
             code::INVALID_PARAM,
-            format!("`{}` is a store app; use the interfaces without /internal, with its app_ticket", app.id),
+            format!(
+                "`{}` is a store app; use the interfaces without /internal, with its app_ticket",
+                app.id
+            ),
         ),
-        (AppKind::Store, false) => {
-            refuse(code::INVALID_PARAM, format!("`{}` is a custom app; use the interfaces with /internal", app.id))
-        }
+        (AppKind::Store, false) => refuse(
+            code::INVALID_PARAM,
+            format!("`{}` is a custom app; use the interfaces with /internal", app.id),
+        ),
     }
 }
 
@@ -179,9 +217,16 @@ fn known(server: &Server, asked: &TokenRequest) -> Result<Arc<App>, Refusal> {
 /// A custom app's token for the one tenant it belongs to.
 fn tenant_token(server: &Server, app: &App) -> Result<Token, Refusal> {
     let Some(tenant) = app.tenants.first() else {
-        return refuse(code::APP_UNAUTHORISED, format!("`{}` is not installed in any tenant", app.id));
+        return refuse(
+            code::APP_UNAUTHORISED,
+            format!("`{}` is not installed in any tenant", app.id),
+        );
     };
-    Ok(token::issue(app, &Bearer::Tenant(app.id.clone(), tenant.clone()), server.now()))
+    Ok(token::issue(
+        app,
+        &Bearer::Tenant(app.id.clone(), tenant.clone()),
+        server.now(),
+    ))
 }
 
 /// The app that a valid `app_access_token` speaks for.

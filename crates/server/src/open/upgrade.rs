@@ -64,6 +64,8 @@ fn refused(refusal: HandshakeRefusal) -> Response {
             response.headers_mut().insert(name, value);
         }
     }
-    response.extensions_mut().insert(Refused("handshake_refused".to_owned()));
+    response
+        .extensions_mut()
+        .insert(Refused("handshake_refused".to_owned()));
     response
 }

@@ -96,6 +96,7 @@ pub(crate) struct SubscriptionPatch {
     /// The request URL, which must pass the challenge and takes effect at once; `null` removes it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
+    #[expect(clippy::option_option, reason = "left out, removed and set are three answers")]
     url: Option<Option<String>>,
     /// The types; take effect when a version is published.
     #[schema(value_type = Option<AllOrNames>)]
@@ -132,7 +133,11 @@ impl AppCreate {
             encrypt_key: secret(self.encrypt_key, &self.reset, SecretName::EncryptKey),
             allow_private_addresses: self.allow_private_addresses,
         };
-        NewApp { kind: self.kind.into(), id: self.app_id, config }
+        NewApp {
+            kind: self.kind.into(),
+            id: self.app_id,
+            config,
+        }
     }
 }
 
@@ -172,6 +177,7 @@ fn secret(given: Option<Secret>, reset: &[SecretName], name: SecretName) -> Opti
 }
 
 /// Tells a `null` from a member that is not there.
+#[expect(clippy::option_option, reason = "left out, removed and set are three answers")]
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -212,7 +218,11 @@ impl PartialSchema for AllOrNames {
         let all = text().enum_values(Some(["all"]));
         let names = ArrayBuilder::new().items(text());
         let description = "`\"all\"` that an app of this kind may have, or a list of names.";
-        OneOfBuilder::new().item(all).item(names).description(Some(description)).into()
+        OneOfBuilder::new()
+            .item(all)
+            .item(names)
+            .description(Some(description))
+            .into()
     }
 }
 

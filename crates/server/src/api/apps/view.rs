@@ -62,7 +62,8 @@ pub(crate) struct Config {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Version {
     /// Counts from 1.
-    version: u32,
+    #[serde(rename = "version")]
+    number: u32,
     /// When it was published.
     published_at: i64,
     /// Event subscriptions.
@@ -129,14 +130,27 @@ impl From<&AppConfig> for Config {
 
 impl From<&AppVersion> for Version {
     fn from(version: &AppVersion) -> Self {
-        let Config { events, callbacks, scopes } = Config::from(&version.config);
-        Self { version: version.number, published_at: version.published_at.0, events, callbacks, scopes }
+        let Config {
+            events,
+            callbacks,
+            scopes,
+        } = Config::from(&version.config);
+        Self {
+            number: version.number,
+            published_at: version.published_at.0,
+            events,
+            callbacks,
+            scopes,
+        }
     }
 }
 
 impl From<&Subscriptions> for SubscriptionsView {
     fn from(subscriptions: &Subscriptions) -> Self {
-        Self { mode: subscriptions.mode.into(), types: texts(&subscriptions.types) }
+        Self {
+            mode: subscriptions.mode.into(),
+            types: texts(&subscriptions.types),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::api::word::Kind;
 /// An event type.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = EventType)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct EventTypeView {
     /// Its name, the routing key.
     event_type: String,
@@ -96,7 +97,10 @@ impl EventTypeView {
 
     /// The type with its fields.
     pub(super) fn full(facts: &EventTypeFacts) -> Self {
-        Self { fields: Some(facts.fields.iter().map(FieldView::from).collect()), ..Self::brief(facts) }
+        Self {
+            fields: Some(facts.fields.iter().map(FieldView::from).collect()),
+            ..Self::brief(facts)
+        }
     }
 }
 

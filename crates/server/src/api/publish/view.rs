@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::word::PushMode;
-use crate::problem::Problem;
+use crate::problem::{Document, Problem};
 
 /// An event to publish. Unknown members are refused by name; inside `event` they are kept.
 #[derive(ToSchema)]
@@ -119,6 +119,7 @@ pub(super) enum PublishedLine {
     /// Why it was refused.
     Refused {
         /// The problem, as a single event's answer would have it.
+        #[schema(value_type = Document)]
         error: Problem,
     },
 }
@@ -135,7 +136,9 @@ impl From<Published> for PublishedView {
             repeated: published.repeated,
             deliveries: published.deliveries.into_iter().map(Into::into).collect(),
             refused,
-            explain: published.explanations.map(|all| all.into_iter().map(Into::into).collect()),
+            explain: published
+                .explanations
+                .map(|all| all.into_iter().map(Into::into).collect()),
             warnings: published.warnings,
         }
     }
@@ -170,9 +173,15 @@ impl From<Explanation> for ExplanationView {
     fn from(explanation: Explanation) -> Self {
         let (app_id, app_name) = (explanation.app_id.to_string(), explanation.app_name);
         match explanation.verdict {
-            ExplainedVerdict::Delivered { withheld } => {
-                Self { app_id, app_name, delivered: true, withheld, gate: None, reason: None, fix: None }
-            }
+            ExplainedVerdict::Delivered { withheld } => Self {
+                app_id,
+                app_name,
+                delivered: true,
+                withheld,
+                gate: None,
+                reason: None,
+                fix: None,
+            },
             ExplainedVerdict::Refused(refusal) => Self {
                 app_id,
                 app_name,
