@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Typed structs for the event types and callbacks of Feishu and Lark, generated from the catalogue.
+//!
+//! Each domain is a module and a cargo feature of the same name, with a module for each version:
+//! `larkspur_events::hire::v1::EcoExamCreatedV1` is `hire.eco_exam.created_v1`, and `larkspur_events::hire` has it too.
+//! The feature `all` turns every domain on; none is on by default, because a subscriber needs few of them.
+//!
+//! # How structs are read
+//!
+//! No source says which members of a payload are always there, and several contradict themselves, so that reading
+//! fails on nothing but a payload that is no JSON object:
+//!
+//! * Every field is an `Option`. A member that is not there, or is `null`, is `None`.
+//! * Members that the catalogue does not list are kept in the struct's `extra`, at every level ([`Extra`]).
+//! * Enums have an arm for values that the catalogue does not list.
+//! * A number where text is expected is taken as its text, and the text of a number where a number is expected as the
+//!   number. It is written back as the catalogue has it.
+//! * A member of any other type is kept in `extra` under its own name, and the field is `None`.
+//! * Fields about which the sources contradict each other are a [`serde_json::Value`].
+//!
+//! Writing gives back what was read, `null` included.
+
+mod event_type;
+mod extra;
+mod object;
+mod open_enum;
+mod part;
+
+pub use event_type::{EventType, Schema};
+pub use extra::Extra;
+pub use object::Object;
+
+#[doc(hidden)]
+pub use part::{Member, Part, Written};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Reading and writing the structs of the catalogue.
+
+use std::fmt::Debug;
+
+use serde::de::{Deserialize, Deserializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value};
+
+use crate::extra::Extra;
+use crate::part::{Member, Written};
+
+/// A struct of the catalogue.
+pub trait Object: Debug {
+    /// The members that have no place in the fields.
+    fn extra(&self) -> &Extra;
+
+    #[doc(hidden)]
+    fn extra_mut(&mut self) -> &mut Extra;
+
+    #[doc(hidden)]
+    fn fields(&self) -> Vec<(Names, &dyn Member)>;
+
+    #[doc(hidden)]
+    fn fields_mut(&mut self) -> Vec<(Names, &mut dyn Member)>;
+
+    /// The paths of all members at any level that have no place in the fields: what Feishu sends and the catalogue
+    /// does not list, or lists with another type.
+    fn unlisted(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        unlisted(self.extra(), self.fields(), "", &mut paths);
+        paths
+    }
+}
+
+/// What a member may be called; the first name is the one to write.
+#[doc(hidden)]
+pub type Names = &'static [&'static str];
+
+fn unlisted(extra: &Extra, fields: Vec<(Names, &dyn Member)>, path: &str, paths: &mut Vec<String>) {
+    paths.extend(extra.keys().map(|name| join(path, name)));
+    for (names, member) in fields {
+        if let Some(written) = member.written() {
+            unlisted_in(&written, join(path, names[0]), paths);
+        }
+    }
+}
+
+fn unlisted_in(written: &Written<'_>, path: String, paths: &mut Vec<String>) {
+    match written {
+        Written::Object(object) => unlisted(object.extra(), object.fields(), &path, paths),
+        Written::List(items) => {
+            for (idx, item) in items.iter().enumerate() {
+                unlisted_in(item, format!("{path}[{idx}]"), paths);
+            }
+        }
+        Written::Map(members) => {
+            for (name, member) in members {
+                unlisted_in(member, join(&path, name), paths);
+            }
+        }
+        Written::Text(_) | Written::Int(_) | Written::Owned(_) | Written::Value(_) | Written::Members(_) => {}
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}
+
+/// Moves members into the fields; what finds no place goes to `extra`.
+pub(crate) fn fill(object: &mut dyn Object, mut members: Map<String, Value>) {
+    let mut nulls = Vec::new();
+    let mut misfits = Vec::new();
+    for (names, member) in object.fields_mut() {
+        let found = names.iter().find_map(|name| Some((*name, members.remove(*name)?)));
+        match found {
+            None => {}
+            Some((name, Value::Null)) => nulls.push(name),
+            Some((name, value)) => misfits.extend(member.fill(value).err().map(|value| (name.to_owned(), value))),
+        }
+    }
+    members.extend(misfits);
+    *object.extra_mut() = Extra::read(members, nulls);
+}
+
+/// Reads a struct; only what is no JSON object fails.
+#[doc(hidden)]
+pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Object + Default,
+    D: Deserializer<'de>,
+{
+    let mut object = T::default();
+    fill(&mut object, Map::deserialize(deserializer)?);
+    Ok(object)
+}
+
+/// A field that has a value wins over a member of `extra` of its name.
+impl Serialize for dyn Object + '_ {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.fields();
+        let extra = self.extra();
+        let mut map = serializer.serialize_map(None)?;
+        for (names, member) in &fields {
+            match member.written() {
+                Some(written) => map.serialize_entry(names[0], &written)?,
+                None => {
+                    for name in names
+                        .iter()
+                        .filter(|name| extra.was_null(name) && !extra.contains_key(**name))
+                    {
+                        map.serialize_entry(name, &())?;
+                    }
+                }
+            }
+        }
+        for (name, value) in extra.iter() {
+            let has_field = |(names, member): &(Names, &dyn Member)| names[0] == name && member.written().is_some();
+            if !fields.iter().any(has_field) {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// Makes a struct an [`Object`], given its fields and the names of the members.
+macro_rules! object {
+    ($name:ident { $($field:ident = $first:literal $(| $other:literal)*),* $(,)? }) => {
+        impl $crate::object::Object for $name {
+            fn extra(&self) -> &$crate::Extra {
+                &self.extra
+            }
+            fn extra_mut(&mut self) -> &mut $crate::Extra {
+                &mut self.extra
+            }
+            fn fields(&self) -> Vec<($crate::object::Names, &dyn $crate::part::Member)> {
+                vec![$((&[$first $(, $other)*], &self.$field)),*]
+            }
+            fn fields_mut(&mut self) -> Vec<($crate::object::Names, &mut dyn $crate::part::Member)> {
+                vec![$((&[$first $(, $other)*], &mut self.$field)),*]
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serde::Serialize::serialize(self as &dyn $crate::object::Object, serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::object::deserialize(deserializer)
+            }
+        }
+    };
+}
+
+pub(crate) use object;

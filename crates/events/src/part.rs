@@ -1,0 +1,260 @@
+//! The types that a field may have, read from and written to JSON values.
+//!
+//! Structs go through [`Member`] as trait objects, so that what reads and writes them is compiled once and not once
+//! for each of hundreds of structs.
+
+use std::collections::BTreeMap;
+
+use serde::ser::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::object::{Object, fill};
+
+/// Up to here every whole number is a float of its own: 2⁵³.
+const WHOLE_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// A type that a field may have.
+#[doc(hidden)]
+pub trait Part: Sized {
+    /// Whether a value that is not `null` can be read.
+    fn fits(value: &Value) -> bool;
+    /// Reads a value that fits.
+    fn read(value: Value) -> Option<Self>;
+    /// What is to be written.
+    fn written(&self) -> Written<'_>;
+}
+
+/// A field of a struct, whatever its type is.
+#[doc(hidden)]
+pub trait Member {
+    /// Reads a value that is not `null`; gives it back when it does not fit.
+    fn fill(&mut self, value: Value) -> Result<(), Value>;
+    /// What is to be written; nothing when the field is empty.
+    fn written(&self) -> Option<Written<'_>>;
+}
+
+impl<T: Part> Member for Option<T> {
+    fn fill(&mut self, value: Value) -> Result<(), Value> {
+        if !T::fits(&value) {
+            return Err(value);
+        }
+        *self = T::read(value);
+        Ok(())
+    }
+
+    fn written(&self) -> Option<Written<'_>> {
+        self.as_ref().map(T::written)
+    }
+}
+
+/// A value on its way out, borrowed from its struct.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum Written<'a> {
+    /// A scalar.
+    Text(&'a str),
+    /// A scalar.
+    Int(i64),
+    /// A value as it came.
+    Value(&'a Value),
+    /// A scalar.
+    Owned(Value),
+    /// A list.
+    List(Vec<Written<'a>>),
+    /// A map.
+    Map(Vec<(&'a str, Written<'a>)>),
+    /// A map of anything.
+    Members(&'a Map<String, Value>),
+    /// A struct.
+    Object(&'a dyn Object),
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Int(int) => serializer.serialize_i64(*int),
+            Self::Value(value) => value.serialize(serializer),
+            Self::Owned(value) => value.serialize(serializer),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(members) => serializer.collect_map(members.iter().map(|(name, member)| (name, member))),
+            Self::Members(members) => members.serialize(serializer),
+            Self::Object(object) => object.serialize(serializer),
+        }
+    }
+}
+
+impl Part for String {
+    fn fits(value: &Value) -> bool {
+        value.is_string() || value.is_number()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Some(text),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::Text(self)
+    }
+}
+
+/// Reads a whole number, or text that is one to the letter: `"07"` is left alone, because 7 would lose the zero.
+fn int(value: &Value) -> Option<i64> {
+    let text = || {
+        value
+            .as_str()
+            .and_then(|text| text.parse().ok().filter(|int: &i64| int.to_string() == text))
+    };
+    value.as_i64().or_else(text)
+}
+
+impl Part for i64 {
+    fn fits(value: &Value) -> bool {
+        int(value).is_some()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        int(&value)
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::Int(*self)
+    }
+}
+
+fn float(value: &Value) -> Option<f64> {
+    let text = || {
+        value
+            .as_str()
+            .and_then(|text| text.parse().ok().filter(|float: &f64| float.is_finite()))
+    };
+    value.as_f64().or_else(text)
+}
+
+impl Part for f64 {
+    fn fits(value: &Value) -> bool {
+        float(value).is_some()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        float(&value)
+    }
+
+    fn written(&self) -> Written<'_> {
+        // A whole number is written as one: `3`, which it was read from more often than from `3.0`.
+        let whole = self.fract() == 0.0 && self.abs() < WHOLE_FLOAT_MAX;
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the bound")]
+        if whole {
+            Written::Int(*self as i64)
+        } else {
+            Written::Owned(Value::from(*self))
+        }
+    }
+}
+
+impl Part for bool {
+    fn fits(value: &Value) -> bool {
+        value.is_boolean()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        value.as_bool()
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::Owned(Value::Bool(*self))
+    }
+}
+
+impl Part for Value {
+    fn fits(_: &Value) -> bool {
+        true
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        Some(value)
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::Value(self)
+    }
+}
+
+impl Part for Map<String, Value> {
+    fn fits(value: &Value) -> bool {
+        value.is_object()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        match value {
+            Value::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::Members(self)
+    }
+}
+
+/// A list fits when each item does, so that none is lost or moves.
+impl<T: Part> Part for Vec<T> {
+    fn fits(value: &Value) -> bool {
+        value.as_array().is_some_and(|items| items.iter().all(T::fits))
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        match value {
+            Value::Array(items) => items.into_iter().map(T::read).collect(),
+            _ => None,
+        }
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::List(self.iter().map(T::written).collect())
+    }
+}
+
+impl<T: Part> Part for BTreeMap<String, T> {
+    fn fits(value: &Value) -> bool {
+        value.as_object().is_some_and(|members| members.values().all(T::fits))
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        match value {
+            Value::Object(members) => members
+                .into_iter()
+                .map(|(name, member)| Some((name, T::read(member)?)))
+                .collect(),
+            _ => None,
+        }
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::Map(
+            self.iter()
+                .map(|(name, member)| (name.as_str(), member.written()))
+                .collect(),
+        )
+    }
+}
+
+impl<T: Object + Default> Part for T {
+    fn fits(value: &Value) -> bool {
+        value.is_object()
+    }
+
+    fn read(value: Value) -> Option<Self> {
+        let mut object = Self::default();
+        fill(&mut object, Map::read(value)?);
+        Some(object)
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::Object(self)
+    }
+}
