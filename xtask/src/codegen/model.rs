@@ -1,0 +1,171 @@
+//! The structs and enums of one module: equal objects share one, and each has a name of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::ensure;
+
+use super::names;
+use super::tree::{Kind, Members, structure};
+
+/// Names that the generated files use for something else.
+const RESERVED: [&str; 11] =
+    ["BTreeMap", "EventType", "Extra", "Map", "Member", "Object", "Option", "Part", "Schema", "String", "Value"];
+
+/// What one generated file holds.
+#[derive(Debug, Default)]
+pub(super) struct Module {
+    /// Events first, then the objects in them, each before those inside it.
+    pub(super) structs: Vec<Struct>,
+    pub(super) enums: Vec<Enum>,
+    by_structure: BTreeMap<String, usize>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Struct {
+    pub(super) name: String,
+    pub(super) fields: Vec<StructField>,
+    /// Where it was met first: the struct and its field.
+    owner: Option<(usize, String)>,
+    /// What the SDKs call it.
+    objects: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct StructField {
+    /// The names of the member, the one to write first.
+    pub(super) names: Vec<String>,
+    pub(super) doc: Option<String>,
+    pub(super) values: BTreeMap<String, String>,
+    pub(super) rust_type: RustType,
+}
+
+/// The type of a struct's field.
+#[derive(Debug)]
+pub(super) enum RustType {
+    /// Written as it is.
+    Plain(&'static str),
+    /// An enum.
+    Enum(usize),
+    /// A struct.
+    Struct(usize),
+    List(Box<RustType>),
+    Map(Box<RustType>),
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Enum {
+    pub(super) name: String,
+    /// `String` or `i64`.
+    pub(super) base: &'static str,
+    pub(super) values: BTreeMap<String, String>,
+}
+
+impl Module {
+    /// Adds a struct that is no other's; the objects in it are added when the names are given.
+    pub(super) fn add_root(&mut self, name: String, members: &Members) -> usize {
+        let idx = self.structs.len();
+        self.structs.push(Struct { name, ..Struct::default() });
+        self.fill(idx, members);
+        idx
+    }
+
+    fn fill(&mut self, idx: usize, members: &Members) {
+        for node in members {
+            let name = node.name.as_str();
+            let rust_type = self.rust_type(&node.kind, (idx, name), node.object.as_deref());
+            let known = self.structs[idx].fields.iter_mut().find(|field| field.names[0] == name);
+            match known {
+                // One source documents what another leaves out.
+                Some(field) => {
+                    field.doc = field.doc.take().or_else(|| node.doc.clone());
+                    field.values.extend(node.values.clone());
+                }
+                None => self.structs[idx].fields.push(StructField {
+                    names: [&node.name].into_iter().chain(&node.others).cloned().collect(),
+                    doc: node.doc.clone(),
+                    values: node.values.clone(),
+                    rust_type,
+                }),
+            }
+        }
+    }
+
+    fn rust_type(&mut self, kind: &Kind, owner: (usize, &str), object: Option<&str>) -> RustType {
+        let mut inner = |kind| Box::new(self.rust_type(kind, owner, object));
+        match kind {
+            Kind::String => RustType::Plain("String"),
+            Kind::Int => RustType::Plain("i64"),
+            Kind::Float => RustType::Plain("f64"),
+            Kind::Bool => RustType::Plain("bool"),
+            Kind::Any => RustType::Plain("Value"),
+            Kind::List(item) => RustType::List(inner(item)),
+            Kind::Map(item) if matches!(**item, Kind::Any) => RustType::Plain("Map<String, Value>"),
+            Kind::Map(item) => RustType::Map(inner(item)),
+            Kind::Object(members) if members.is_empty() => RustType::Plain("Map<String, Value>"),
+            Kind::Object(members) => RustType::Struct(self.object(members, owner, object)),
+        }
+    }
+
+    fn object(&mut self, members: &Members, owner: (usize, &str), object: Option<&str>) -> usize {
+        let next = self.structs.len();
+        let idx = *self.by_structure.entry(structure(members)).or_insert(next);
+        if idx == next {
+            self.structs.push(Struct { owner: Some((owner.0, owner.1.to_owned())), ..Struct::default() });
+        }
+        self.structs[idx].objects.extend(object.map(names::bare));
+        self.fill(idx, members);
+        idx
+    }
+
+    /// Names all structs and makes the enums.
+    pub(super) fn name_all(&mut self) -> anyhow::Result<()> {
+        let mut taken: BTreeSet<String> = RESERVED.map(str::to_owned).into();
+        for root in self.structs.iter().filter(|root| root.owner.is_none()) {
+            ensure!(taken.insert(root.name.clone()), "two event types of one module are called `{}`", root.name);
+        }
+        for idx in 0..self.structs.len() {
+            let object = &self.structs[idx];
+            let Some((owner, field)) = &object.owner else { continue };
+            let qualified = names::bare(&self.structs[*owner].name) + &names::pascal(names::singular(field));
+            let name = names::common(&object.objects).unwrap_or_else(|| qualified.clone());
+            self.structs[idx].name = free(&mut taken, [name, qualified]);
+        }
+        let mut known: BTreeMap<Enum, usize> = BTreeMap::new();
+        for object in &mut self.structs {
+            let owner = names::bare(&object.name);
+            for field in object.fields.iter_mut().filter(|field| !field.values.is_empty()) {
+                let RustType::Plain(base @ ("String" | "i64")) = *field.rust_type.innermost() else { continue };
+                let words = names::words(&field.names[0]);
+                let qualified = owner.clone() + &names::pascal(&field.names[0]);
+                // One word says too little: `Status` of what?
+                let short = if words.len() > 1 { names::pascal(&field.names[0]) } else { qualified.clone() };
+                let wanted = Enum { name: short.clone(), base, values: field.values.clone() };
+                let idx = *known.entry(wanted).or_insert_with(|| {
+                    let name = free(&mut taken, [short, qualified]);
+                    self.enums.push(Enum { name, base, values: field.values.clone() });
+                    self.enums.len() - 1
+                });
+                *field.rust_type.innermost() = RustType::Enum(idx);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RustType {
+    fn innermost(&mut self) -> &mut Self {
+        match self {
+            Self::List(item) | Self::Map(item) => item.innermost(),
+            other => other,
+        }
+    }
+}
+
+/// The first of the names that is free, or the last with a number behind.
+fn free(taken: &mut BTreeSet<String>, names: [String; 2]) -> String {
+    let numbered = names[1].clone();
+    let mut candidates = names.into_iter().chain((2..).map(|number| format!("{numbered}{number}")));
+    let name = candidates.find(|name| !taken.contains(name)).expect("there are as many as there are numbers");
+    taken.insert(name.clone());
+    name
+}
