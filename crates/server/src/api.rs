@@ -1,7 +1,7 @@
 //! The admin API: one file per noun, JSON in, JSON out.
 //!
 //! Times are integers, milliseconds since 1970, in members whose names end in `_at` or `_time`. Every refusal is a
-//! [`Problem`](crate::problem::Problem).
+//! [`Problem`].
 
 pub(crate) mod apps;
 pub(crate) mod bindings;

@@ -20,6 +20,7 @@ pub struct ServerConfig {
     pub admin_token: Option<Secret>,
     /// The engine's clock, if the admin API may move it.
     pub clock: Option<Arc<MovableClock>>,
-    /// Further routes to serve, under the same guard but without a token.
+    /// Further routes to serve, under the same guard but without a token. They must not repeat a path of the
+    /// platform's own, and have no fallback.
     pub mount: Router,
 }

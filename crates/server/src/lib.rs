@@ -1,6 +1,6 @@
 //! All inbound HTTP of the platform: the open API that apps use, the admin API that people and producers use.
 //!
-//! [`serve`] accepts connections, with or without [`Tls`], and runs every route on them. Persistent connections come
+//! [`serve()`] accepts connections, with or without [`Tls`], and runs every route on them. Persistent connections come
 //! in here as HTTP requests and are handed to the engine's hub once they are upgraded. [`openapi`] describes the admin
 //! API.
 

@@ -36,7 +36,7 @@ pub(crate) async fn endpoint(
         Ok(reply) => return json(StatusCode::OK, reply),
         Err(refusal) => refusal,
     };
-    tracing::info!(code, msg, peer = %connection.peer, "refused a connection URL");
+    tracing::debug!(code, msg, peer = %connection.peer, "refused a connection URL");
     let mut response = json(StatusCode::OK, EndpointReply::write_refused(code, &msg));
     response.extensions_mut().insert(Refused(format!("endpoint_{code}")));
     response

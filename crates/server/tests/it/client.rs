@@ -12,15 +12,15 @@ use tokio::net::TcpStream;
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// A request under way.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub(crate) struct Call {
     addr: SocketAddr,
     method: Method,
     target: String,
@@ -29,11 +29,11 @@ pub struct Call {
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn content_type(&self) -> &str {
+    pub(crate) fn content_type(&self) -> &str {
         self.headers
             .get(CONTENT_TYPE)
             .map_or("", |value| value.to_str().unwrap())
@@ -41,14 +41,14 @@ impl Answer {
 
     /// Asserts the status and gives the body.
     #[track_caller]
-    pub fn expect(self, status: u16) -> Value {
+    pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
 }
 
 impl Call {
-    pub fn new(addr: SocketAddr, method: &str, target: &str) -> Self {
+    pub(crate) fn new(addr: SocketAddr, method: &str, target: &str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, addr.to_string().parse().unwrap());
         let method = method.parse().unwrap();
@@ -61,32 +61,32 @@ impl Call {
         }
     }
 
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.insert(name, value.parse().unwrap());
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
         self
     }
 
-    pub fn token(mut self, token: &str) -> Self {
+    pub(crate) fn token(mut self, token: &str) -> Self {
         self.headers
             .insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
         self
     }
 
-    pub fn json(self, body: &Value) -> Self {
+    pub(crate) fn json(self, body: &Value) -> Self {
         self.body(body.to_string()).header("content-type", "application/json")
     }
 
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Answer {
         let stream = TcpStream::connect(self.addr).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await

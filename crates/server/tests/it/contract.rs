@@ -9,24 +9,24 @@ use crate::client::Answer;
 
 /// The document, made strict: no answer may have a member that is not described.
 #[derive(Debug)]
-pub struct Contract {
+pub(crate) struct Contract {
     document: Value,
     driven: Mutex<BTreeSet<Outcome>>,
 }
 
 /// One documented outcome of one operation: `get`, `/health`, `200`.
-pub type Outcome = (String, String, String);
+pub(crate) type Outcome = (String, String, String);
 
 /// One operation of the document.
 #[derive(Clone, Debug)]
-pub struct Operation {
-    pub method: String,
-    pub path: String,
-    pub statuses: BTreeSet<String>,
+pub(crate) struct Operation {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) statuses: BTreeSet<String>,
 }
 
 impl Contract {
-    pub fn new(mut document: Value) -> Self {
+    pub(crate) fn new(mut document: Value) -> Self {
         if let Some(components) = document.get_mut("components") {
             make_strict(components);
         }
@@ -36,7 +36,7 @@ impl Contract {
         }
     }
 
-    pub fn operations(&self) -> Vec<Operation> {
+    pub(crate) fn operations(&self) -> Vec<Operation> {
         let mut operations = Vec::new();
         for (path, item) in self.document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
@@ -52,7 +52,7 @@ impl Contract {
     }
 
     /// What is documented and was never seen.
-    pub fn undriven(&self) -> Vec<Outcome> {
+    pub(crate) fn undriven(&self) -> Vec<Outcome> {
         let driven = self.driven.lock().unwrap();
         let documented = self.operations().into_iter().flat_map(|operation| {
             let Operation { method, path, statuses } = operation;
@@ -65,7 +65,7 @@ impl Contract {
 
     /// Asserts that the answer is one that the document allows for this request.
     #[track_caller]
-    pub fn check(&self, method: &str, target: &str, answer: &Answer) {
+    pub(crate) fn check(&self, method: &str, target: &str, answer: &Answer) {
         let Some((path, operation)) = self.find(method, target) else {
             // Only paths and methods that the document does not know may be answered so.
             assert!(

@@ -1,5 +1,7 @@
 //! The server over real sockets, with a real engine on a real store.
 
+#![expect(clippy::unwrap_used, reason = "a helper of tests fails as tests do")]
+
 mod client;
 mod contract;
 mod gates;
@@ -8,6 +10,7 @@ mod open_api;
 mod platform;
 mod publish;
 mod routes;
+mod serving;
 mod sessions;
 mod tls;
 mod tokens;

@@ -1,5 +1,6 @@
 //! A platform on a free port, with an inbox for webhooks on the same port and a clock that can be moved.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,35 +17,38 @@ use larkspur_wire::{Secret, TimestampMs};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Answer, Call};
 use crate::contract::Contract;
 
-pub const TENANT: &str = "2ca1d211f64f6438";
-pub const ADMIN_TOKEN: &str = "the admin token of the tests";
+pub(crate) const TENANT: &str = "2ca1d211f64f6438";
+pub(crate) const ADMIN_TOKEN: &str = "the admin token of the tests";
 /// Long enough for a loaded machine; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What webhooks brought: the inbox's name and the body.
 type Inbox = Arc<Mutex<Vec<(String, Value)>>>;
 
-pub struct Platform {
-    pub addr: SocketAddr,
-    pub engine: Engine,
-    pub contract: Contract,
-    pub shutdown: CancellationToken,
+pub(crate) struct Platform {
+    pub(crate) addr: SocketAddr,
+    pub(crate) engine: Engine,
+    pub(crate) contract: Contract,
+    pub(crate) shutdown: CancellationToken,
+    /// Ends when the listener has stopped; taken by who waits for it.
+    pub(crate) serving: Option<JoinHandle<io::Result<()>>>,
     inbox: Inbox,
     _dir: TempDir,
 }
 
 impl Platform {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_, _| {}, None).await
     }
 
     /// A platform with its settings and configuration changed.
-    pub async fn with(change: impl FnOnce(&mut Settings, &mut ServerConfig), tls: Option<Tls>) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings, &mut ServerConfig), tls: Option<Tls>) -> Self {
         let mut settings = Settings::default();
         settings.delivery.allow_private_addresses = true;
         settings.apps.publish_at_once = true;
@@ -76,7 +80,7 @@ impl Platform {
         let addr = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let plain = tls.is_none();
-        tokio::spawn(serve(listener, tls, engine.clone(), config, shutdown.clone()));
+        let serving = tokio::spawn(serve(listener, tls, engine.clone(), config, shutdown.clone()));
         let document = if plain {
             Call::new(addr, "GET", "/api/v1/openapi.json").send().await.expect(200)
         } else {
@@ -87,28 +91,29 @@ impl Platform {
             engine,
             contract: Contract::new(document),
             shutdown,
+            serving: Some(serving),
             inbox,
             _dir: dir,
         }
     }
 
     /// A request with the admin token.
-    pub fn call(&self, method: &str, target: &str) -> Call {
+    pub(crate) fn call(&self, method: &str, target: &str) -> Call {
         Call::new(self.addr, method, target).token(ADMIN_TOKEN)
     }
 
     /// Sends a request to the admin API and holds the answer against the document.
-    pub async fn checked(&self, method: &str, target: &str, call: Call) -> Answer {
+    pub(crate) async fn checked(&self, method: &str, target: &str, call: Call) -> Answer {
         let answer = call.send().await;
         self.contract.check(method, target, &answer);
         answer
     }
 
-    pub async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         self.checked("GET", target, self.call("GET", target)).await
     }
 
-    pub async fn send(&self, method: &str, target: &str, body: &Value) -> Answer {
+    pub(crate) async fn send(&self, method: &str, target: &str, body: &Value) -> Answer {
         let call = if body.is_null() {
             self.call(method, target)
         } else {
@@ -118,27 +123,27 @@ impl Platform {
     }
 
     /// Makes an app and answers it with its secrets.
-    pub async fn app(&self, body: &Value) -> Value {
+    pub(crate) async fn app(&self, body: &Value) -> Value {
         self.send("POST", "/api/v1/apps", body).await.expect(201)
     }
 
     /// A custom app that receives these types by webhook in an inbox, with these scopes.
-    pub async fn webhook_app(&self, name: &str, scopes: &Value, types: &Value) -> Value {
+    pub(crate) async fn webhook_app(&self, name: &str, scopes: &Value, types: &Value) -> Value {
         let events = json!({"mode": "webhook", "url": self.inbox_url(name), "types": types});
         self.app(&json!({"name": name, "kind": "custom", "tenants": [TENANT], "scopes": scopes, "events": events}))
             .await
     }
 
-    pub async fn publish(&self, body: &Value) -> Answer {
+    pub(crate) async fn publish(&self, body: &Value) -> Answer {
         self.send("POST", "/api/v1/events?explain=true", body).await
     }
 
-    pub fn inbox_url(&self, name: &str) -> String {
+    pub(crate) fn inbox_url(&self, name: &str) -> String {
         format!("http://{}/inbox/{name}", self.addr)
     }
 
     /// The bodies that came to an inbox, once there are at least `n`.
-    pub async fn received(&self, name: &str, n: usize) -> Vec<Value> {
+    pub(crate) async fn received(&self, name: &str, n: usize) -> Vec<Value> {
         wait_for(&format!("{n} webhooks in `{name}`"), async || {
             let inbox = self.inbox.lock().unwrap();
             let found: Vec<_> = inbox
@@ -152,7 +157,7 @@ impl Platform {
     }
 
     /// Waits until nothing is pending any more.
-    pub async fn settled(&self) {
+    pub(crate) async fn settled(&self) {
         wait_for("no pending delivery", async || {
             let pending = self.get("/api/v1/deliveries?state=pending").await.expect(200);
             pending["items"].as_array().unwrap().is_empty().then_some(())
@@ -178,7 +183,7 @@ async fn receive(State(inbox): State<Inbox>, Path(name): Path<String>, body: Str
 }
 
 /// Asks again until there is an answer.
-pub async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let waiting = async {
         loop {
             if let Some(answer) = ask().await {
@@ -187,8 +192,6 @@ pub async fn wait_for<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) ->
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(answer) => answer,
-        Err(_) => panic!("waited in vain for {what}"),
-    }
+    let waited = tokio::time::timeout(PATIENCE, waiting).await;
+    waited.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }

@@ -106,7 +106,7 @@ async fn each_line_of_many_is_answered_for_itself_and_in_order() {
 #[tokio::test]
 async fn more_lines_than_allowed_are_refused_whole() {
     let platform = Platform::with(|settings, _| settings.publish.batch_max = 2, None).await;
-    let lines = vec!["{}"; 3].join("\n");
+    let lines = ["{}"; 3].join("\n");
     let call = platform
         .call("POST", "/api/v1/events")
         .body(lines)

@@ -15,18 +15,18 @@ use crate::platform::{Platform, TENANT, wait_for};
 const EXAM: &str = "hire.eco_exam.created_v1";
 
 /// A custom app that receives exams over a persistent connection.
-pub fn connected_app() -> Value {
+pub(crate) fn connected_app() -> Value {
     let events = json!({"mode": "websocket", "types": [EXAM]});
     json!({"name": "ws", "kind": "custom", "tenants": [TENANT], "scopes": ["hire:exam"], "events": events})
 }
 
 /// The body of the endpoint call.
-pub fn endpoint_call(app: &Value) -> Value {
+pub(crate) fn endpoint_call(app: &Value) -> Value {
     json!({"AppID": app["app_id"], "AppSecret": app["app_secret"]})
 }
 
 /// Publishes an exam, acks it over the connection, and sees it delivered.
-pub async fn receives_an_event<S>(platform: &Platform, app: &Value, socket: &mut WebSocketStream<S>)
+pub(crate) async fn receives_an_event<S>(platform: &Platform, app: &Value, socket: &mut WebSocketStream<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
