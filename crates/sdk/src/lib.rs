@@ -1,1 +1,55 @@
-//! Placeholder.
+//! Receive Feishu and Lark events in Rust, over a persistent connection or by webhook.
+//!
+//! Handlers are plain async functions. The event type follows from the argument, and the rest of the arguments are
+//! extractors:
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "ws", feature = "hire"))]
+//! # mod example {
+//! use larkspur::events::hire::EcoExamCreatedV1;
+//! use larkspur::{App, Event, Meta, Router, ctrl_c};
+//!
+//! async fn on_exam(Event(exam): Event<EcoExamCreatedV1>, meta: Meta) {
+//!     println!("{} {:?}", meta.event_id, exam.exam_id);
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let router = Router::new().on(on_exam);
+//!     let report = App::from_env()?.connect(router).with_graceful_shutdown(ctrl_c()).await?;
+//!     println!("{report}");
+//!     Ok(())
+//! }
+//! # }
+//! ```
+//!
+//! Events come at least once: a handler that must not run twice for one event remembers [`Meta::event_id`]. It has
+//! three seconds, after which the platform pushes the event again (after 15 s, 5 min, 1 h and 6 h).
+
+mod app;
+mod clock;
+mod delivery;
+mod dispatch;
+mod extract;
+mod handler;
+mod reply;
+mod router;
+#[cfg(feature = "webhook")]
+mod webhook;
+#[cfg(feature = "ws")]
+mod ws;
+
+pub use larkspur_events as events;
+
+pub use app::{App, AppError, Domain};
+pub use delivery::{Delivery, Meta, Transport};
+pub use extract::{Event, Extract, ExtractError, RawEvent, State};
+pub use handler::{Handler, RawHandler};
+pub use larkspur_events::EventType;
+pub use larkspur_wire::{Secret, TimestampMs};
+pub use reply::{BoxError, IntoReply, Json};
+pub use router::{Router, RouterError};
+#[cfg(feature = "webhook")]
+pub use webhook::{Webhook, WebhookError};
+#[cfg(feature = "ws")]
+pub use ws::{Connect, ConnectError, Report, ctrl_c};
