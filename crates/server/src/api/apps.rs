@@ -36,7 +36,8 @@ pub(crate) struct AppList {
 }
 
 /// Lists all apps.
-#[utoipa::path(get, path = "/api/v1/apps", tag = "apps",
+#[utoipa::path(get, path = "/api/v1/apps",
+    operation_id = "list_apps", tag = "apps",
     responses((status = 200, description = "All apps.", body = AppList), AnyRefusal))]
 pub(crate) async fn list(State(server): State<Arc<Server>>) -> Json<AppList> {
     let view = |app: &Arc<App>| AppView::hidden(app, server.engine.hub().online(&app.id));
@@ -46,7 +47,8 @@ pub(crate) async fn list(State(server): State<Arc<Server>>) -> Json<AppList> {
 }
 
 /// Makes an app. The answer shows its secrets; `GET …?reveal=true` shows them again.
-#[utoipa::path(post, path = "/api/v1/apps", tag = "apps", request_body = AppCreate,
+#[utoipa::path(post, path = "/api/v1/apps",
+    operation_id = "create_app", tag = "apps", request_body = AppCreate,
     responses((status = 201, description = "The app, with its secrets.", body = AppView),
         AnyRefusal, BodyRefusal, Conflicting))]
 pub(crate) async fn create(
@@ -58,7 +60,8 @@ pub(crate) async fn create(
 }
 
 /// Shows one app.
-#[utoipa::path(get, path = "/api/v1/apps/{app_id}", tag = "apps",
+#[utoipa::path(get, path = "/api/v1/apps/{app_id}",
+    operation_id = "show_app", tag = "apps",
     params(("app_id" = String, Path, description = "The app."), Reveal),
     responses((status = 200, description = "The app.", body = AppView), AnyRefusal, QueryRefusal, Missing))]
 pub(crate) async fn show(
@@ -78,7 +81,8 @@ pub(crate) async fn show(
 }
 
 /// Changes an app; what is left out stays.
-#[utoipa::path(patch, path = "/api/v1/apps/{app_id}", tag = "apps",
+#[utoipa::path(patch, path = "/api/v1/apps/{app_id}",
+    operation_id = "update_app", tag = "apps",
     params(("app_id" = String, Path, description = "The app."), Reveal), request_body = AppPatch,
     responses((status = 200, description = "The app as it is now.", body = AppView),
         AnyRefusal, BodyRefusal, Missing))]
@@ -99,7 +103,8 @@ pub(crate) async fn update(
 }
 
 /// Removes an app; what waits to be pushed to it is given up.
-#[utoipa::path(delete, path = "/api/v1/apps/{app_id}", tag = "apps",
+#[utoipa::path(delete, path = "/api/v1/apps/{app_id}",
+    operation_id = "delete_app", tag = "apps",
     params(("app_id" = String, Path, description = "The app.")),
     responses((status = 204, description = "It is gone."), AnyRefusal, Missing))]
 pub(crate) async fn delete(

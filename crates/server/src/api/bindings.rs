@@ -71,7 +71,8 @@ impl From<Binding> for BindingView {
 }
 
 /// Lists bindings.
-#[utoipa::path(get, path = "/api/v1/bindings", tag = "bindings", params(BindingPage),
+#[utoipa::path(get, path = "/api/v1/bindings",
+    operation_id = "list_bindings", tag = "bindings", params(BindingPage),
     responses((status = 200, description = "One page.", body = BindingList), AnyRefusal, QueryRefusal))]
 pub(crate) async fn list(
     State(server): State<Arc<Server>>,
@@ -102,7 +103,8 @@ fn cursor(text: &str) -> Result<BindingKey, Problem> {
 }
 
 /// Shows one binding.
-#[utoipa::path(get, path = "/api/v1/bindings/{kind}/{id}", tag = "bindings",
+#[utoipa::path(get, path = "/api/v1/bindings/{kind}/{id}",
+    operation_id = "show_binding", tag = "bindings",
     params(("kind" = String, Path, description = "The kind."), ("id" = String, Path, description = "The id.")),
     responses((status = 200, description = "The binding.", body = BindingView), AnyRefusal, Missing))]
 pub(crate) async fn show(
@@ -120,7 +122,8 @@ pub(crate) async fn show(
 }
 
 /// Binds a thing to an app, replacing what it was bound to.
-#[utoipa::path(put, path = "/api/v1/bindings/{kind}/{id}", tag = "bindings", request_body = BindTo,
+#[utoipa::path(put, path = "/api/v1/bindings/{kind}/{id}",
+    operation_id = "put_binding", tag = "bindings", request_body = BindTo,
     params(("kind" = String, Path, description = "The kind."), ("id" = String, Path, description = "The id.")),
     responses((status = 200, description = "The binding.", body = BindingView), AnyRefusal, BodyRefusal, Missing))]
 pub(crate) async fn put(
@@ -141,7 +144,8 @@ pub(crate) async fn put(
 }
 
 /// Removes a binding.
-#[utoipa::path(delete, path = "/api/v1/bindings/{kind}/{id}", tag = "bindings",
+#[utoipa::path(delete, path = "/api/v1/bindings/{kind}/{id}",
+    operation_id = "delete_binding", tag = "bindings",
     params(("kind" = String, Path, description = "The kind."), ("id" = String, Path, description = "The id.")),
     responses((status = 204, description = "It is gone."), AnyRefusal, Missing))]
 pub(crate) async fn delete(

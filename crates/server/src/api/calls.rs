@@ -55,7 +55,8 @@ impl From<Call> for CallView {
 }
 
 /// Lists calls to `/open-apis` paths that this platform does not have.
-#[utoipa::path(get, path = "/api/v1/open-api-calls", tag = "platform", params(CallLimit),
+#[utoipa::path(get, path = "/api/v1/open-api-calls",
+    operation_id = "list_open_api_calls", tag = "platform", params(CallLimit),
     responses((status = 200, description = "The newest first.", body = CallList), AnyRefusal, QueryRefusal))]
 pub(crate) async fn list(
     State(server): State<Arc<Server>>,

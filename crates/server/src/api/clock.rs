@@ -41,7 +41,8 @@ pub(crate) struct ClockAdvance {
 }
 
 /// Tells the platform's time, where it can be moved.
-#[utoipa::path(get, path = "/api/v1/clock", tag = "clock",
+#[utoipa::path(get, path = "/api/v1/clock",
+    operation_id = "show_clock", tag = "clock",
     responses((status = 200, description = "The time.", body = ClockView), AnyRefusal, Missing))]
 pub(crate) async fn show(State(server): State<Arc<Server>>) -> Result<Json<ClockView>, Problem> {
     movable(&server)?;
@@ -49,7 +50,8 @@ pub(crate) async fn show(State(server): State<Arc<Server>>) -> Result<Json<Clock
 }
 
 /// Moves the clock to a time, forward only.
-#[utoipa::path(post, path = "/api/v1/clock", tag = "clock", request_body = ClockSet,
+#[utoipa::path(post, path = "/api/v1/clock",
+    operation_id = "set_clock", tag = "clock", request_body = ClockSet,
     responses((status = 200, description = "The time.", body = ClockView), AnyRefusal, BodyRefusal, Missing))]
 pub(crate) async fn set(
     State(server): State<Arc<Server>>,
@@ -63,7 +65,8 @@ pub(crate) async fn set(
 }
 
 /// Moves the clock forward.
-#[utoipa::path(post, path = "/api/v1/clock/advance", tag = "clock", request_body = ClockAdvance,
+#[utoipa::path(post, path = "/api/v1/clock/advance",
+    operation_id = "advance_clock", tag = "clock", request_body = ClockAdvance,
     responses((status = 200, description = "The time.", body = ClockView), AnyRefusal, BodyRefusal, Missing))]
 pub(crate) async fn advance_by(
     State(server): State<Arc<Server>>,

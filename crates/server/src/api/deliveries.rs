@@ -128,7 +128,8 @@ impl From<&Attempt> for AttemptView {
 }
 
 /// Lists deliveries, the newest first.
-#[utoipa::path(get, path = "/api/v1/deliveries", tag = "deliveries", params(DeliveryFilter),
+#[utoipa::path(get, path = "/api/v1/deliveries",
+    operation_id = "list_deliveries", tag = "deliveries", params(DeliveryFilter),
     responses((status = 200, description = "One page.", body = DeliveryList), AnyRefusal, QueryRefusal))]
 pub(crate) async fn list(
     State(server): State<Arc<Server>>,
@@ -149,7 +150,8 @@ pub(crate) async fn list(
 }
 
 /// Shows one delivery with its attempts.
-#[utoipa::path(get, path = "/api/v1/deliveries/{delivery_id}", tag = "deliveries",
+#[utoipa::path(get, path = "/api/v1/deliveries/{delivery_id}",
+    operation_id = "show_delivery", tag = "deliveries",
     params(("delivery_id" = String, Path, description = "The delivery.")),
     responses((status = 200, description = "The delivery.", body = DeliveryView), AnyRefusal, Missing))]
 pub(crate) async fn show(

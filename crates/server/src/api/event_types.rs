@@ -44,7 +44,8 @@ pub(crate) struct Sample {
 }
 
 /// Lists event types, without their fields.
-#[utoipa::path(get, path = "/api/v1/event-types", tag = "event types", params(Matching),
+#[utoipa::path(get, path = "/api/v1/event-types",
+    operation_id = "list_event_types", tag = "event types", params(Matching),
     responses((status = 200, description = "Those that match.", body = EventTypeList), AnyRefusal, QueryRefusal))]
 pub(crate) async fn list(State(server): State<Arc<Server>>, Params(asked): Params<Matching>) -> Json<EventTypeList> {
     let pattern = asked.r#match.as_deref().unwrap_or("*");
@@ -59,7 +60,8 @@ pub(crate) async fn list(State(server): State<Arc<Server>>, Params(asked): Param
 }
 
 /// Shows one event type with its fields.
-#[utoipa::path(get, path = "/api/v1/event-types/{event_type}", tag = "event types",
+#[utoipa::path(get, path = "/api/v1/event-types/{event_type}",
+    operation_id = "show_event_type", tag = "event types",
     params(("event_type" = String, Path, description = "The event type.")),
     responses((status = 200, description = "The event type.", body = EventTypeView), AnyRefusal, Missing))]
 pub(crate) async fn show(
@@ -70,7 +72,8 @@ pub(crate) async fn show(
 }
 
 /// Shows a sample of an event type, in the form in which it is published.
-#[utoipa::path(get, path = "/api/v1/event-types/{event_type}/sample", tag = "event types",
+#[utoipa::path(get, path = "/api/v1/event-types/{event_type}/sample",
+    operation_id = "sample_event_type", tag = "event types",
     params(("event_type" = String, Path, description = "The event type.")),
     responses((status = 200, description = "A sample.", body = Sample), AnyRefusal, Missing))]
 pub(crate) async fn sample(

@@ -81,7 +81,8 @@ impl EventView {
 }
 
 /// Lists events, the newest first.
-#[utoipa::path(get, path = "/api/v1/events", tag = "events", params(EventFilter),
+#[utoipa::path(get, path = "/api/v1/events",
+    operation_id = "list_events", tag = "events", params(EventFilter),
     responses((status = 200, description = "One page.", body = EventList), AnyRefusal, QueryRefusal))]
 pub(crate) async fn list(
     State(server): State<Arc<Server>>,
@@ -102,7 +103,8 @@ pub(crate) async fn list(
 }
 
 /// Shows one event with its deliveries and their attempts.
-#[utoipa::path(get, path = "/api/v1/events/{event_id}", tag = "events",
+#[utoipa::path(get, path = "/api/v1/events/{event_id}",
+    operation_id = "show_event", tag = "events",
     params(("event_id" = String, Path, description = "The event.")),
     responses((status = 200, description = "The event.", body = EventView), AnyRefusal, Missing))]
 pub(crate) async fn show(

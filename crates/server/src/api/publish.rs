@@ -35,7 +35,8 @@ pub(crate) struct Explain {
 ///
 /// With the content type `application/x-ndjson` each line is one event and gets one line of the answer, in order;
 /// a line that is refused does not hold up the others. With any other content type the body is one event.
-#[utoipa::path(post, path = "/api/v1/events", tag = "events", params(Explain),
+#[utoipa::path(post, path = "/api/v1/events",
+    operation_id = "publish_events", tag = "events", params(Explain),
     request_body(content(
         (PublicationView = "application/json"),
         (PublicationView = "application/x-ndjson"),

@@ -47,7 +47,8 @@ impl From<&ResourceSubscription> for ResourceView {
 }
 
 /// Lists an app's resource subscriptions.
-#[utoipa::path(get, path = "/api/v1/apps/{app_id}/resource-subscriptions", tag = "apps",
+#[utoipa::path(get, path = "/api/v1/apps/{app_id}/resource-subscriptions",
+    operation_id = "list_resource_subscriptions", tag = "apps",
     params(("app_id" = String, Path, description = "The app.")),
     responses((status = 200, description = "All of them.", body = ResourceList), AnyRefusal, Missing))]
 pub(crate) async fn list(
@@ -63,7 +64,8 @@ pub(crate) async fn list(
 }
 
 /// Subscribes an app to a resource; `*` means all of the type.
-#[utoipa::path(put, path = "/api/v1/apps/{app_id}/resource-subscriptions/{event_type}/{resource}", tag = "apps",
+#[utoipa::path(put, path = "/api/v1/apps/{app_id}/resource-subscriptions/{event_type}/{resource}",
+    operation_id = "subscribe_resource", tag = "apps",
     params(("app_id" = String, Path, description = "The app."),
         ("event_type" = String, Path, description = "The event type."),
         ("resource" = String, Path, description = "The resource's id, or `*`.")),
@@ -78,7 +80,8 @@ pub(crate) async fn put(
 }
 
 /// Ends a resource subscription.
-#[utoipa::path(delete, path = "/api/v1/apps/{app_id}/resource-subscriptions/{event_type}/{resource}", tag = "apps",
+#[utoipa::path(delete, path = "/api/v1/apps/{app_id}/resource-subscriptions/{event_type}/{resource}",
+    operation_id = "unsubscribe_resource", tag = "apps",
     params(("app_id" = String, Path, description = "The app."),
         ("event_type" = String, Path, description = "The event type."),
         ("resource" = String, Path, description = "The resource's id, or `*`.")),

@@ -53,7 +53,8 @@ impl From<SessionInfo> for SessionView {
 }
 
 /// Lists live persistent connections.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions",
+#[utoipa::path(get, path = "/api/v1/sessions",
+    operation_id = "list_sessions", tag = "sessions",
     responses((status = 200, description = "All of them.", body = SessionList), AnyRefusal))]
 pub(crate) async fn list(State(server): State<Arc<Server>>) -> Json<SessionList> {
     Json(SessionList {

@@ -43,7 +43,8 @@ pub(crate) async fn health() -> Json<Health> {
 }
 
 /// Shows the settings in force, by table of the configuration file.
-#[utoipa::path(get, path = "/api/v1/settings", tag = "platform",
+#[utoipa::path(get, path = "/api/v1/settings",
+    operation_id = "show_settings", tag = "platform",
     responses((status = 200, description = "All settings, defaults included.", body = Object), AnyRefusal))]
 pub(crate) async fn settings(State(server): State<Arc<Server>>) -> Result<Json<Value>, Problem> {
     serde_json::to_value(server.engine.settings())
@@ -52,7 +53,8 @@ pub(crate) async fn settings(State(server): State<Arc<Server>>) -> Result<Json<V
 }
 
 /// Shows what was counted since the platform started.
-#[utoipa::path(get, path = "/api/v1/counters", tag = "platform",
+#[utoipa::path(get, path = "/api/v1/counters",
+    operation_id = "show_counters", tag = "platform",
     responses((status = 200, description = "All counters.", body = CountersView), AnyRefusal))]
 pub(crate) async fn counters(State(server): State<Arc<Server>>) -> Result<Json<CountersView>, Problem> {
     Ok(Json(CountersView {

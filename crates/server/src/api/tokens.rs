@@ -70,7 +70,8 @@ impl From<&ApiToken> for TokenView {
 }
 
 /// Lists API tokens. The one the server was started with is not among them.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens",
+#[utoipa::path(get, path = "/api/v1/tokens",
+    operation_id = "list_tokens", tag = "tokens",
     responses((status = 200, description = "All of them.", body = TokenList), AnyRefusal))]
 pub(crate) async fn list(State(server): State<Arc<Server>>) -> Json<TokenList> {
     Json(TokenList {
@@ -79,7 +80,8 @@ pub(crate) async fn list(State(server): State<Arc<Server>>) -> Json<TokenList> {
 }
 
 /// Makes an API token.
-#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = TokenCreate,
+#[utoipa::path(post, path = "/api/v1/tokens",
+    operation_id = "create_token", tag = "tokens", request_body = TokenCreate,
     responses((status = 201, description = "The token, this once.", body = NewToken),
         AnyRefusal, BodyRefusal, Conflicting))]
 pub(crate) async fn create(
@@ -108,7 +110,8 @@ pub(crate) async fn create(
 }
 
 /// Ends an API token at once.
-#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "tokens",
+#[utoipa::path(delete, path = "/api/v1/tokens/{name}",
+    operation_id = "delete_token", tag = "tokens",
     params(("name" = String, Path, description = "The token's name.")),
     responses((status = 204, description = "It is gone."), AnyRefusal, Missing))]
 pub(crate) async fn delete(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {

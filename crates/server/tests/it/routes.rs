@@ -1,5 +1,7 @@
 //! Every route of the admin API, with every answer it documents.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Call};
@@ -179,6 +181,18 @@ async fn refusals(platform: &Platform, operation: &Operation, publisher: &str) {
         };
         drive(&target, call, 404).await;
     }
+}
+
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    let document = serde_json::to_value(larkspur_server::openapi()).unwrap();
+    let items = document["paths"].as_object().unwrap().values();
+    let operations = items.flat_map(|item| item.as_object().unwrap().values());
+    let names: Vec<_> = operations
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
+    let distinct: BTreeSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len(), "{names:?}");
 }
 
 #[tokio::test]

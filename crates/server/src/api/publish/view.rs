@@ -2,14 +2,15 @@
 
 use larkspur_engine::{ExplainedVerdict, Explanation, Published, PublishedDelivery};
 use larkspur_platform::Gate;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::word::PushMode;
 use crate::problem::{Document, Problem};
 
 /// An event to publish. Unknown members are refused by name; inside `event` they are kept.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Publication)]
 #[expect(dead_code, reason = "it describes what the platform parses itself, header first")]
 pub(super) struct PublicationView {
@@ -18,7 +19,7 @@ pub(super) struct PublicationView {
     event_type: String,
     /// The payload, which must fit the type.
     #[schema(value_type = Object)]
-    event: (),
+    event: serde_json::Value,
     /// The tenant it happened in; may be left out where the platform has a default one.
     #[schema(required = false)]
     tenant_key: Option<String>,
