@@ -35,5 +35,8 @@ fn main() -> anyhow::Result<ExitCode> {
 
 fn root() -> anyhow::Result<PathBuf> {
     let xtask = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(xtask.parent().context("the xtask crate is not inside a workspace")?.to_owned())
+    Ok(xtask
+        .parent()
+        .context("the xtask crate is not inside a workspace")?
+        .to_owned())
 }

@@ -19,18 +19,42 @@
 //!
 //! Writing gives back what was read, `null` included.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod event_type;
 mod extra;
+#[allow(
+    missing_docs,
+    clippy::doc_markdown,
+    clippy::struct_excessive_bools,
+    reason = "made from the catalogue"
+)]
+#[allow(
+    clippy::enum_variant_names,
+    clippy::struct_field_names,
+    reason = "the names are the catalogue's"
+)]
+mod generated;
+#[cfg_attr(
+    not(feature = "all"),
+    allow(unused_macros, unused_imports, reason = "not every domain has each")
+)]
 mod object;
+#[cfg_attr(
+    not(feature = "all"),
+    allow(unused_macros, unused_imports, reason = "not every domain has each")
+)]
 mod open_enum;
 mod part;
 
 pub use event_type::{EventType, Schema};
 pub use extra::Extra;
+#[allow(unused_imports, unreachable_pub, reason = "without a feature there is no domain")]
+pub use generated::*;
 pub use object::Object;
 
 #[doc(hidden)]
-pub use part::{Member, Part, Written};
+pub use part::{Member, Names, Part, Written};
 
 #[cfg(test)]
 mod tests;

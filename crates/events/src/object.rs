@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use crate::extra::Extra;
-use crate::part::{Member, Written};
+use crate::part::{Member, Names, Written};
 
 /// A struct of the catalogue.
 pub trait Object: Debug {
@@ -31,10 +31,6 @@ pub trait Object: Debug {
         paths
     }
 }
-
-/// What a member may be called; the first name is the one to write.
-#[doc(hidden)]
-pub type Names = &'static [&'static str];
 
 fn unlisted(extra: &Extra, fields: Vec<(Names, &dyn Member)>, path: &str, paths: &mut Vec<String>) {
     paths.extend(extra.keys().map(|name| join(path, name)));
@@ -87,8 +83,7 @@ pub(crate) fn fill(object: &mut dyn Object, mut members: Map<String, Value>) {
 }
 
 /// Reads a struct; only what is no JSON object fails.
-#[doc(hidden)]
-pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Object + Default,
     D: Deserializer<'de>,
@@ -137,10 +132,10 @@ macro_rules! object {
             fn extra_mut(&mut self) -> &mut $crate::Extra {
                 &mut self.extra
             }
-            fn fields(&self) -> Vec<($crate::object::Names, &dyn $crate::part::Member)> {
+            fn fields(&self) -> Vec<($crate::part::Names, &dyn $crate::part::Member)> {
                 vec![$((&[$first $(, $other)*], &self.$field)),*]
             }
-            fn fields_mut(&mut self) -> Vec<($crate::object::Names, &mut dyn $crate::part::Member)> {
+            fn fields_mut(&mut self) -> Vec<($crate::part::Names, &mut dyn $crate::part::Member)> {
                 vec![$((&[$first $(, $other)*], &mut self.$field)),*]
             }
         }

@@ -13,6 +13,10 @@ use crate::object::{Object, fill};
 /// Up to here every whole number is a float of its own: 2⁵³.
 const WHOLE_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 
+/// What a member may be called; the first name is the one to write.
+#[doc(hidden)]
+pub type Names = &'static [&'static str];
+
 /// A type that a field may have.
 #[doc(hidden)]
 pub trait Part: Sized {

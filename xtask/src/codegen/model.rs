@@ -8,8 +8,19 @@ use super::names;
 use super::tree::{Kind, Members, structure};
 
 /// Names that the generated files use for something else.
-const RESERVED: [&str; 11] =
-    ["BTreeMap", "EventType", "Extra", "Map", "Member", "Object", "Option", "Part", "Schema", "String", "Value"];
+const RESERVED: [&str; 11] = [
+    "BTreeMap",
+    "EventType",
+    "Extra",
+    "Map",
+    "Member",
+    "Object",
+    "Option",
+    "Part",
+    "Schema",
+    "String",
+    "Value",
+];
 
 /// What one generated file holds.
 #[derive(Debug, Default)]
@@ -23,11 +34,23 @@ pub(super) struct Module {
 #[derive(Debug, Default)]
 pub(super) struct Struct {
     pub(super) name: String,
+    pub(super) docs: Vec<String>,
     pub(super) fields: Vec<StructField>,
+    pub(super) event: Option<Event>,
     /// Where it was met first: the struct and its field.
     owner: Option<(usize, String)>,
     /// What the SDKs call it.
     objects: BTreeSet<String>,
+}
+
+/// What makes a struct the payload of an event type.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) key: String,
+    /// `V1` or `V2`.
+    pub(super) schema: &'static str,
+    /// The struct that answers a callback.
+    pub(super) reply: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -64,9 +87,18 @@ impl Module {
     /// Adds a struct that is no other's; the objects in it are added when the names are given.
     pub(super) fn add_root(&mut self, name: String, members: &Members) -> usize {
         let idx = self.structs.len();
-        self.structs.push(Struct { name, ..Struct::default() });
+        self.structs.push(Struct {
+            name,
+            ..Struct::default()
+        });
         self.fill(idx, members);
         idx
+    }
+
+    /// The names of everything in it.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let enums = self.enums.iter().map(|values| values.name.as_str());
+        self.structs.iter().map(|object| object.name.as_str()).chain(enums)
     }
 
     fn fill(&mut self, idx: usize, members: &Members) {
@@ -98,7 +130,10 @@ impl Module {
             Kind::Float => RustType::Plain("f64"),
             Kind::Bool => RustType::Plain("bool"),
             Kind::Any => RustType::Plain("Value"),
-            Kind::List(item) => RustType::List(inner(item)),
+            Kind::List(item) => {
+                let item_name = names::singular(owner.1);
+                RustType::List(Box::new(self.rust_type(item, (owner.0, item_name), object)))
+            }
             Kind::Map(item) if matches!(**item, Kind::Any) => RustType::Plain("Map<String, Value>"),
             Kind::Map(item) => RustType::Map(inner(item)),
             Kind::Object(members) if members.is_empty() => RustType::Plain("Map<String, Value>"),
@@ -110,7 +145,10 @@ impl Module {
         let next = self.structs.len();
         let idx = *self.by_structure.entry(structure(members)).or_insert(next);
         if idx == next {
-            self.structs.push(Struct { owner: Some((owner.0, owner.1.to_owned())), ..Struct::default() });
+            self.structs.push(Struct {
+                owner: Some((owner.0, owner.1.to_owned())),
+                ..Struct::default()
+            });
         }
         self.structs[idx].objects.extend(object.map(names::bare));
         self.fill(idx, members);
@@ -121,12 +159,16 @@ impl Module {
     pub(super) fn name_all(&mut self) -> anyhow::Result<()> {
         let mut taken: BTreeSet<String> = RESERVED.map(str::to_owned).into();
         for root in self.structs.iter().filter(|root| root.owner.is_none()) {
-            ensure!(taken.insert(root.name.clone()), "two event types of one module are called `{}`", root.name);
+            ensure!(
+                taken.insert(root.name.clone()),
+                "two event types of one module are called `{}`",
+                root.name
+            );
         }
         for idx in 0..self.structs.len() {
             let object = &self.structs[idx];
             let Some((owner, field)) = &object.owner else { continue };
-            let qualified = names::bare(&self.structs[*owner].name) + &names::pascal(names::singular(field));
+            let qualified = names::bare(&self.structs[*owner].name) + &names::pascal(field);
             let name = names::common(&object.objects).unwrap_or_else(|| qualified.clone());
             self.structs[idx].name = free(&mut taken, [name, qualified]);
         }
@@ -134,15 +176,29 @@ impl Module {
         for object in &mut self.structs {
             let owner = names::bare(&object.name);
             for field in object.fields.iter_mut().filter(|field| !field.values.is_empty()) {
-                let RustType::Plain(base @ ("String" | "i64")) = *field.rust_type.innermost() else { continue };
+                let RustType::Plain(base @ ("String" | "i64")) = *field.rust_type.innermost() else {
+                    continue;
+                };
                 let words = names::words(&field.names[0]);
                 let qualified = owner.clone() + &names::pascal(&field.names[0]);
                 // One word says too little: `Status` of what?
-                let short = if words.len() > 1 { names::pascal(&field.names[0]) } else { qualified.clone() };
-                let wanted = Enum { name: short.clone(), base, values: field.values.clone() };
+                let short = if words.len() > 1 {
+                    names::pascal(&field.names[0])
+                } else {
+                    qualified.clone()
+                };
+                let wanted = Enum {
+                    name: short.clone(),
+                    base,
+                    values: field.values.clone(),
+                };
                 let idx = *known.entry(wanted).or_insert_with(|| {
                     let name = free(&mut taken, [short, qualified]);
-                    self.enums.push(Enum { name, base, values: field.values.clone() });
+                    self.enums.push(Enum {
+                        name,
+                        base,
+                        values: field.values.clone(),
+                    });
                     self.enums.len() - 1
                 });
                 *field.rust_type.innermost() = RustType::Enum(idx);
@@ -164,8 +220,12 @@ impl RustType {
 /// The first of the names that is free, or the last with a number behind.
 fn free(taken: &mut BTreeSet<String>, names: [String; 2]) -> String {
     let numbered = names[1].clone();
-    let mut candidates = names.into_iter().chain((2..).map(|number| format!("{numbered}{number}")));
-    let name = candidates.find(|name| !taken.contains(name)).expect("there are as many as there are numbers");
+    let mut candidates = names
+        .into_iter()
+        .chain((2..).map(|number| format!("{numbered}{number}")));
+    let name = candidates
+        .find(|name| !taken.contains(name))
+        .expect("there are as many as there are numbers");
     taken.insert(name.clone());
     name
 }

@@ -31,7 +31,10 @@ pub(super) fn words(name: &str) -> Vec<String> {
             if starts {
                 words.push(String::new());
             }
-            words.last_mut().expect("the first character starts a word").push(char.to_ascii_lowercase());
+            words
+                .last_mut()
+                .expect("the first character starts a word")
+                .push(char.to_ascii_lowercase());
         }
         before = char;
     }
@@ -41,7 +44,9 @@ pub(super) fn words(name: &str) -> Vec<String> {
 /// The name of one item for the name of a list.
 pub(super) fn singular(name: &str) -> &str {
     let without = |ending| name.strip_suffix(ending).filter(|rest| rest.len() > 2);
-    without("_list").or_else(|| without("s").filter(|rest| !rest.ends_with('s'))).unwrap_or(name)
+    without("_list")
+        .or_else(|| without("s").filter(|rest| !rest.ends_with('s')))
+        .unwrap_or(name)
 }
 
 /// The name for an object that sources name differently: their last words in common, at least two, or the shortest.
@@ -50,11 +55,17 @@ pub(super) fn common(names: &BTreeSet<String>) -> Option<String> {
     let shortest = names.iter().min_by_key(|name| name.len())?;
     let length = words(shortest).len();
     let shared = (2..=length).rev().find(|count| {
-        let tails: BTreeSet<_> = split.iter().map(|words| &words[words.len().saturating_sub(*count)..]).collect();
+        let tails: BTreeSet<_> = split
+            .iter()
+            .map(|words| &words[words.len().saturating_sub(*count)..])
+            .collect();
         tails.len() == 1
     });
     Some(match shared {
-        Some(count) => words(shortest)[length - count..].iter().map(|word| capitalized(word)).collect(),
+        Some(count) => words(shortest)[length - count..]
+            .iter()
+            .map(|word| capitalized(word))
+            .collect(),
         None => shortest.clone(),
     })
 }
@@ -66,7 +77,10 @@ pub(super) fn bare(object: &str) -> String {
     if words.len() > 2 && words.first().is_some_and(|word| word == "p1" || word == "p2") {
         words.remove(0);
     }
-    let is_version = |word: &String| word.strip_prefix('v').is_some_and(|digits| digits.parse::<u8>().is_ok());
+    let is_version = |word: &String| {
+        word.strip_prefix('v')
+            .is_some_and(|digits| digits.parse::<u8>().is_ok())
+    };
     if words.len() > 1 && words.last().is_some_and(is_version) {
         words.pop();
     }
@@ -84,9 +98,15 @@ mod tests {
 
     #[test]
     fn names_become_rust_names() {
-        assert_eq!(pascal("application.app_version.publish_revoke_v6"), "ApplicationAppVersionPublishRevokeV6");
+        assert_eq!(
+            pascal("application.app_version.publish_revoke_v6"),
+            "ApplicationAppVersionPublishRevokeV6"
+        );
         assert_eq!(pascal("leave_approvalV2"), "LeaveApprovalV2");
-        assert_eq!((snake("leaderID"), snake("type")), ("leader_id".into(), "r#type".into()));
+        assert_eq!(
+            (snake("leaderID"), snake("type")),
+            ("leader_id".into(), "r#type".into())
+        );
         assert_eq!(bare("P1LeaveApprovalI18nResourceV4"), "LeaveApprovalI18nResource");
     }
 

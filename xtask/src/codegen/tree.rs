@@ -53,7 +53,10 @@ fn insert(mut members: &mut Members, field: &Field) -> anyhow::Result<()> {
     };
     for parent in parents {
         let parent = parent.trim_end_matches("[]");
-        let node = members.iter_mut().find(|node| node.name == parent).context("its parent is not listed before it")?;
+        let node = members
+            .iter_mut()
+            .find(|node| node.name == parent)
+            .context("its parent is not listed before it")?;
         match node.kind.innermost() {
             Kind::Object(below) => members = below,
             Kind::Any => return Ok(()),
@@ -61,7 +64,10 @@ fn insert(mut members: &mut Members, field: &Field) -> anyhow::Result<()> {
         }
     }
     if let Some(listed) = &field.spelling_of {
-        let node = members.iter_mut().find(|node| node.name == *listed).context("it spells a field that is not there")?;
+        let node = members
+            .iter_mut()
+            .find(|node| node.name == *listed)
+            .context("it spells a field that is not there")?;
         node.others.push(name.to_owned());
         return Ok(());
     }
@@ -71,10 +77,18 @@ fn insert(mut members: &mut Members, field: &Field) -> anyhow::Result<()> {
     members.push(Node {
         name: name.to_owned(),
         others: Vec::new(),
-        kind: if field.wire_ambiguous { Kind::Any } else { Kind::of(&field.field_type) },
+        kind: if field.wire_ambiguous {
+            Kind::Any
+        } else {
+            Kind::of(&field.field_type)
+        },
         doc: field.doc.clone(),
         object: field.object.clone(),
-        values: if field.wire_ambiguous { BTreeMap::new() } else { field.values.clone() },
+        values: if field.wire_ambiguous {
+            BTreeMap::new()
+        } else {
+            field.values.clone()
+        },
     });
     Ok(())
 }
@@ -98,15 +112,6 @@ impl Kind {
         match self {
             Self::List(item) | Self::Map(item) => item.innermost(),
             other => other,
-        }
-    }
-
-    /// The members of the object that stands in the lists and maps.
-    pub(super) fn members(&self) -> Option<&Members> {
-        match self {
-            Self::List(item) | Self::Map(item) => item.members(),
-            Self::Object(members) if !members.is_empty() => Some(members),
-            _ => None,
         }
     }
 
@@ -156,13 +161,19 @@ mod tests {
             r#"[["a", "object"], ["a.x", "int"], ["a.y", "string"], ["b", "list<object>"], ["b[].y", "string"], ["b[].x", "int"]]"#,
         ))
         .unwrap();
-        let structures: Vec<_> = tree.iter().map(|node| structure(node.kind.members().unwrap())).collect();
+        let structures: Vec<_> = tree
+            .iter()
+            .map(|node| structure(node.kind.members().unwrap()))
+            .collect();
         assert_eq!(structures[0], structures[1]);
     }
 
     #[test]
     fn a_field_that_sources_contradict_each_other_about_has_none_below() {
-        let tree = tree(&fields(r#"[["a", "object", {"wire_ambiguous": true}], ["a.x", "int"]]"#)).unwrap();
+        let tree = tree(&fields(
+            r#"[["a", "object", {"wire_ambiguous": true}], ["a.x", "int"]]"#,
+        ))
+        .unwrap();
         assert!(matches!(tree[..], [Node { kind: Kind::Any, .. }]));
     }
 

@@ -1,0 +1,1 @@
+//! The generated source, read back and held against the catalogue.
