@@ -161,7 +161,8 @@ fn edits(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn matches(glob: &str, text: &str) -> bool {
+/// Whether a name fits a pattern in which `*` stands for any characters.
+pub fn matches(glob: &str, text: &str) -> bool {
     match glob.split_once('*') {
         None => glob == text,
         Some((start, rest)) => {

@@ -10,7 +10,7 @@ mod sample;
 mod scope;
 mod validate;
 
-pub use catalog::{Catalog, CatalogError};
+pub use catalog::{Catalog, CatalogError, matches};
 pub use facts::{Addressed, EventTypeFacts, Field, FieldType, Reference, Schema, ScopeRule, SubscribeApi};
 pub use scope::{AppType, Scope};
 pub use validate::PayloadError;

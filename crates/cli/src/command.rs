@@ -1,0 +1,8 @@
+//! One module for each command.
+
+pub(crate) mod app;
+pub(crate) mod dev;
+pub(crate) mod event;
+pub(crate) mod listen;
+pub(crate) mod serve;
+pub(crate) mod trigger;

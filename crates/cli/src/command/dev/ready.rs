@@ -1,0 +1,108 @@
+//! Making the apps ready: the same ones every time, and only what is missing.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use larkspur_catalog::Catalog;
+use larkspur_engine::{Engine, RegistryError};
+use larkspur_platform::{AppChange, NewApp, SecretChange, Selection, SubscriptionChange};
+use larkspur_store::{AppKind, Binding, BindingKey, Mode};
+use larkspur_wire::{AppId, hex};
+
+use super::TENANT;
+use crate::failure::Failure;
+use crate::home::{DevApp, DevFile};
+
+/// An app to make ready.
+struct Wanted {
+    name: &'static str,
+    kind: AppKind,
+    mode: Mode,
+    encrypted: bool,
+}
+
+const WANTED: [Wanted; 3] = [
+    Wanted { name: "persistent connection", kind: AppKind::Custom, mode: Mode::Websocket, encrypted: false },
+    Wanted { name: "webhook", kind: AppKind::Custom, mode: Mode::Webhook, encrypted: true },
+    Wanted { name: "store app, webhook", kind: AppKind::Store, mode: Mode::Webhook, encrypted: true },
+];
+
+/// What the run before left, at the address of this run.
+pub(super) fn file(dir: &Path, url: String) -> anyhow::Result<DevFile> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)?;
+    let new = || DevFile { url: String::new(), admin_token: hex(&random), apps: Vec::new() };
+    let file = DevFile::read(dir)?.unwrap_or_else(new);
+    Ok(DevFile { url, ..file })
+}
+
+/// Makes the apps that are missing, and points the built-in inbox to where it is now. What was changed stays.
+pub(super) async fn apps(engine: &Engine, file: &mut DevFile) -> Result<(), Failure> {
+    let before = std::mem::take(&mut file.apps);
+    for (idx, wanted) in WANTED.iter().enumerate() {
+        let known = before.get(idx).and_then(|app| app.app_id.parse::<AppId>().ok());
+        let known = known.filter(|id| engine.apps().get(id).is_some());
+        let id = match known {
+            Some(id) => id,
+            None => engine.create_app(new_app(wanted)).await?.id.clone(),
+        };
+        if wanted.mode == Mode::Webhook {
+            point_to_inbox(engine, &id, &file.url).await?;
+        }
+        let apps = engine.apps();
+        let Some(app) = apps.get(&id) else { continue };
+        file.apps.push(DevApp { app_id: id.to_string(), app_secret: app.app_secret.expose().to_owned() });
+        if idx == 0 {
+            bind_examples(engine, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+fn new_app(wanted: &Wanted) -> NewApp {
+    let events =
+        SubscriptionChange { mode: Some(wanted.mode), types: Some(Selection::All), ..SubscriptionChange::default() };
+    NewApp {
+        kind: wanted.kind,
+        id: None,
+        config: AppChange {
+            name: Some(wanted.name.to_owned()),
+            tenants: Some(BTreeSet::from_iter(TENANT.parse())),
+            scopes: Some(Selection::All),
+            callbacks: events.clone(),
+            events,
+            encrypt_key: wanted.encrypted.then_some(SecretChange::Reset),
+            allow_private_addresses: Some(true),
+            ..AppChange::default()
+        },
+    }
+}
+
+/// The inbox moves with the port; a URL of the developer's own stays.
+async fn point_to_inbox(engine: &Engine, id: &AppId, url: &str) -> Result<(), RegistryError> {
+    let inbox = format!("{url}/inbox/{id}");
+    let apps = engine.apps();
+    let now = apps.get(id).and_then(|app| app.event_url.as_deref());
+    let ours = now.is_none_or(|now| now.ends_with(&format!("/inbox/{id}")));
+    if ours && now != Some(&inbox) {
+        let events = SubscriptionChange { url: Some(Some(inbox)), ..SubscriptionChange::default() };
+        engine.update_app(id, AppChange { events, ..AppChange::default() }).await?;
+    }
+    Ok(())
+}
+
+/// Binds what the examples name to the app, so that a bare `trigger` of any type arrives.
+async fn bind_examples(engine: &Engine, app_id: &AppId) -> Result<(), Failure> {
+    for facts in Catalog::embedded().iter() {
+        let Some(addressed) = &facts.addressed else { continue };
+        let sample = facts.sample();
+        for reference in addressed.by.iter().chain(&addressed.binds) {
+            let Some(id) = sample.get(&reference.path).and_then(serde_json::Value::as_str) else { continue };
+            let key = BindingKey { kind: reference.kind.clone(), id: id.to_owned() };
+            if engine.store().binding(&key).await?.is_none() {
+                engine.bind(Binding { key, app_id: app_id.clone() }).await?;
+            }
+        }
+    }
+    Ok(())
+}
