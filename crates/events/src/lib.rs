@@ -57,4 +57,5 @@ pub use object::Object;
 pub use part::{Member, Names, Part, Written};
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macros make structs and enums for users")]
 mod tests;

@@ -104,10 +104,10 @@ fn every_type(domains: &Domains) -> anyhow::Result<String> {
     let mut text = head("Every event type and callback, for tests that go through all of them.");
     text.push_str("use larkspur_events::{EventType, Object};\n\n");
     text.push_str(
-        "/// What is done with each.\npub trait Each {\n    fn see<T: EventType + Object>(&mut self);\n}\n\n",
+        "/// What is done with each.\npub(crate) trait Each {\n    fn see<T: EventType + Object>(&mut self);\n}\n\n",
     );
     text.push_str("#[expect(clippy::too_many_lines, reason = \"it is a list\")]\n");
-    text.push_str("pub fn every_type(each: &mut impl Each) {\n");
+    text.push_str("pub(crate) fn every_type(each: &mut impl Each) {\n");
     for (domain, modules) in domains {
         for (version, module) in modules {
             let path = version

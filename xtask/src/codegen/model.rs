@@ -168,32 +168,35 @@ impl Module {
         for idx in 0..self.structs.len() {
             let object = &self.structs[idx];
             let Some((owner, field)) = &object.owner else { continue };
-            let qualified = names::bare(&self.structs[*owner].name) + &names::pascal(field);
-            let name = names::common(&object.objects).unwrap_or_else(|| qualified.clone());
-            self.structs[idx].name = free(&mut taken, [name, qualified]);
+            let owner = self.structs[*owner].name.as_str();
+            let qualified = [names::bare(owner), owner.to_owned()].map(|owner| owner + &names::pascal(field));
+            let name = names::common(&object.objects).into_iter().chain(qualified);
+            self.structs[idx].name = free(&mut taken, name.collect());
         }
         let mut known: BTreeMap<Enum, usize> = BTreeMap::new();
         for object in &mut self.structs {
-            let owner = names::bare(&object.name);
             for field in object.fields.iter_mut().filter(|field| !field.values.is_empty()) {
                 let RustType::Plain(base @ ("String" | "i64")) = *field.rust_type.innermost() else {
                     continue;
                 };
-                let words = names::words(&field.names[0]);
-                let qualified = owner.clone() + &names::pascal(&field.names[0]);
-                // One word says too little: `Status` of what?
-                let short = if words.len() > 1 {
-                    names::pascal(&field.names[0])
+                let is_list = matches!(field.rust_type, RustType::List(_));
+                let name = if is_list {
+                    names::singular(&field.names[0])
                 } else {
-                    qualified.clone()
+                    &field.names[0]
                 };
+                let owners = [names::bare(&object.name), object.name.clone()];
+                let qualified = owners.map(|owner| owner + &names::pascal(name));
+                // One word says too little: `Status` of what?
+                let short = Some(names::pascal(name)).filter(|_| names::words(name).len() > 1);
+                let candidates: Vec<String> = short.into_iter().chain(qualified).collect();
                 let wanted = Enum {
-                    name: short.clone(),
+                    name: candidates[0].clone(),
                     base,
                     values: field.values.clone(),
                 };
                 let idx = *known.entry(wanted).or_insert_with(|| {
-                    let name = free(&mut taken, [short, qualified]);
+                    let name = free(&mut taken, candidates);
                     self.enums.push(Enum {
                         name,
                         base,
@@ -218,11 +221,9 @@ impl RustType {
 }
 
 /// The first of the names that is free, or the last with a number behind.
-fn free(taken: &mut BTreeSet<String>, names: [String; 2]) -> String {
-    let numbered = names[1].clone();
-    let mut candidates = names
-        .into_iter()
-        .chain((2..).map(|number| format!("{numbered}{number}")));
+fn free(taken: &mut BTreeSet<String>, names: Vec<String>) -> String {
+    let last = names.last().cloned().unwrap_or_default();
+    let mut candidates = names.into_iter().chain((2..).map(|number| format!("{last}{number}")));
     let name = candidates
         .find(|name| !taken.contains(name))
         .expect("there are as many as there are numbers");

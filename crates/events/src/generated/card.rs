@@ -151,7 +151,7 @@ pub struct ActionTriggerV1 {
     pub tenant_key: Option<String>,
     pub token: Option<String>,
     pub timezone: Option<String>,
-    pub action: Option<ActionTriggerAction2>,
+    pub action: Option<ActionTriggerV1Action>,
     pub extra: Extra,
 }
 
@@ -173,7 +173,7 @@ impl EventType for ActionTriggerV1 {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ActionTriggerAction2 {
+pub struct ActionTriggerV1Action {
     pub value: Option<Map<String, Value>>,
     pub tag: Option<String>,
     pub option: Option<String>,
@@ -186,7 +186,7 @@ pub struct ActionTriggerAction2 {
     pub extra: Extra,
 }
 
-object!(ActionTriggerAction2 {
+object!(ActionTriggerV1Action {
     value = "value",
     tag = "tag",
     option = "option",

@@ -13,5 +13,5 @@ pub use v1::TaskUpdatedV1;
 pub use v1::UserId;
 pub use v1::UserIdList;
 
-pub use v2::EventTypes;
+pub use v2::TaskUpdateUserAccessEventType;
 pub use v2::TaskUpdateUserAccessV2;

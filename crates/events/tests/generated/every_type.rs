@@ -5,12 +5,12 @@
 use larkspur_events::{EventType, Object};
 
 /// What is done with each.
-pub trait Each {
+pub(crate) trait Each {
     fn see<T: EventType + Object>(&mut self);
 }
 
 #[expect(clippy::too_many_lines, reason = "it is a list")]
-pub fn every_type(each: &mut impl Each) {
+pub(crate) fn every_type(each: &mut impl Each) {
     each.see::<larkspur_events::acs::v1::AccessRecordCreatedV1>();
     each.see::<larkspur_events::acs::v1::UserUpdatedV1>();
     each.see::<larkspur_events::apaas::v1::WorkspaceRecordChangeV1>();

@@ -250,7 +250,7 @@ pub struct AppScope {
     pub scope: Option<String>,
     pub description: Option<String>,
     pub level: Option<AppScopeLevel>,
-    pub token_types: Option<Vec<TokenTypes>>,
+    pub token_types: Option<Vec<TokenType>>,
     pub extra: Extra,
 }
 
@@ -915,14 +915,14 @@ open_enum!(AppScopeLevel: i64 {
 });
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenTypes {
+pub enum TokenType {
     Tenant,
     User,
     /// A value that the catalogue does not list.
     Unlisted(String),
 }
 
-open_enum!(TokenTypes: String {
+open_enum!(TokenType: String {
     Tenant = "tenant",
     User = "user",
 });

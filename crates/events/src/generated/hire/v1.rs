@@ -64,7 +64,7 @@ pub struct EcoAccountCreatedV1 {
     pub scope: Option<EcoAccountCreatedScope>,
     pub account_id: Option<String>,
     pub account_name: Option<String>,
-    pub usage_list: Option<Vec<UsageList>>,
+    pub usage_list: Option<Vec<EcoAccountCreatedUsage>>,
     pub custom_field_list: Option<Vec<EcoAccountCustomFieldEventData>>,
     pub extra: Extra,
 }
@@ -623,14 +623,14 @@ open_enum!(EcoAccountCreatedScope: i64 {
 });
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UsageList {
+pub enum EcoAccountCreatedUsage {
     SocialRecruitment,
     CampusRecruitment,
     /// A value that the catalogue does not list.
     Unlisted(i64),
 }
 
-open_enum!(UsageList: i64 {
+open_enum!(EcoAccountCreatedUsage: i64 {
     SocialRecruitment = 1,
     CampusRecruitment = 2,
 });

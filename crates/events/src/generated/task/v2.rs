@@ -13,7 +13,7 @@ use crate::{EventType, Extra, Schema};
 /// * Official page: none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskUpdateUserAccessV2 {
-    pub event_types: Option<Vec<EventTypes>>,
+    pub event_types: Option<Vec<TaskUpdateUserAccessEventType>>,
     pub task_guid: Option<String>,
     pub extra: Extra,
 }
@@ -30,7 +30,7 @@ impl EventType for TaskUpdateUserAccessV2 {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EventTypes {
+pub enum TaskUpdateUserAccessEventType {
     TaskAssigneesUpdate,
     TaskCompletedUpdate,
     TaskCreate,
@@ -44,7 +44,7 @@ pub enum EventTypes {
     Unlisted(String),
 }
 
-open_enum!(EventTypes: String {
+open_enum!(TaskUpdateUserAccessEventType: String {
     TaskAssigneesUpdate = "task_assignees_update",
     TaskCompletedUpdate = "task_completed_update",
     TaskCreate = "task_create",
