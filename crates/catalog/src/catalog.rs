@@ -11,8 +11,11 @@ use crate::scope::{Scope, ScopeData};
 
 static DATA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog");
 static EMBEDDED: LazyLock<Catalog> = LazyLock::new(|| {
-    Catalog::read(|path| DATA.get_file(path).and_then(|file| file.contents_utf8()), &embedded_types())
-        .expect("the embedded data is checked by tests")
+    Catalog::read(
+        |path| DATA.get_file(path).and_then(|file| file.contents_utf8()),
+        &embedded_types(),
+    )
+    .expect("the embedded data is checked by tests")
 });
 
 /// Longer suggestions than a few slips of the finger would be guesses.
@@ -61,9 +64,14 @@ impl Catalog {
         let events = dir.join("events");
         let entries = std::fs::read_dir(&events).map_err(|_| missing(&events))?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut types: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect();
+        let mut types: Vec<String> = names
+            .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
+            .collect();
         types.sort();
-        Self::read(|path| std::fs::read_to_string(dir.join(path)).ok().map(|text| &*text.leak()), &types)
+        Self::read(
+            |path| std::fs::read_to_string(dir.join(path)).ok().map(|text| &*text.leak()),
+            &types,
+        )
     }
 
     fn read(file: impl Fn(&str) -> Option<&'static str>, types: &[String]) -> Result<Self, CatalogError> {
@@ -79,8 +87,14 @@ impl Catalog {
         let scopes: BTreeMap<String, ScopeData> = parse("scopes.json", text("scopes.json")?)?;
         Ok(Self {
             events,
-            callbacks: callbacks.into_iter().map(|facts| (facts.event_type.clone(), facts)).collect(),
-            scopes: scopes.into_iter().map(|(name, data)| (name.clone(), data.named(name))).collect(),
+            callbacks: callbacks
+                .into_iter()
+                .map(|facts| (facts.event_type.clone(), facts))
+                .collect(),
+            scopes: scopes
+                .into_iter()
+                .map(|(name, data)| (name.clone(), data.named(name)))
+                .collect(),
         })
     }
 
@@ -98,7 +112,10 @@ impl Catalog {
     pub fn suggest(&self, event_type: &str) -> Option<&str> {
         let scored = self.events.keys().map(|name| (edits(name, event_type), name.as_str()));
         let edits_max = SUGGESTION_EDITS_MAX.min(event_type.len() / 2);
-        scored.min().filter(|(edits, _)| *edits <= edits_max).map(|(_, name)| name)
+        scored
+            .min()
+            .filter(|(edits, _)| *edits <= edits_max)
+            .map(|(_, name)| name)
     }
 
     /// The event types whose names match; `*` stands for any characters.
@@ -134,7 +151,9 @@ impl Catalog {
 
 fn embedded_types() -> Vec<String> {
     let files = DATA.get_dir("events").into_iter().flat_map(Dir::files);
-    files.filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned())).collect()
+    files
+        .filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()))
+        .collect()
 }
 
 fn parse<'de, T: serde::Deserialize<'de>>(path: &str, text: &'de str) -> Result<T, CatalogError> {
@@ -166,8 +185,13 @@ pub fn matches(glob: &str, text: &str) -> bool {
     match glob.split_once('*') {
         None => glob == text,
         Some((start, rest)) => {
-            let Some(tail) = text.strip_prefix(start) else { return false };
-            tail.char_indices().map(|(at, _)| at).chain([tail.len()]).any(|at| matches(rest, &tail[at..]))
+            let Some(tail) = text.strip_prefix(start) else {
+                return false;
+            };
+            tail.char_indices()
+                .map(|(at, _)| at)
+                .chain([tail.len()])
+                .any(|at| matches(rest, &tail[at..]))
         }
     }
 }
@@ -179,14 +203,23 @@ mod tests {
     #[test]
     fn a_slip_of_the_finger_finds_what_was_meant() {
         let catalog = Catalog::embedded();
-        assert_eq!(catalog.suggest("hire.eco_exam.create_v1"), Some("hire.eco_exam.created_v1"));
+        assert_eq!(
+            catalog.suggest("hire.eco_exam.create_v1"),
+            Some("hire.eco_exam.created_v1")
+        );
         assert_eq!(catalog.suggest("nothing like it at all, really"), None);
     }
 
     #[test]
     fn a_star_stands_for_any_characters() {
-        let found: Vec<_> = Catalog::embedded().matching("hire.eco_*").map(|facts| &facts.event_type[..]).collect();
-        assert!(found.contains(&"hire.eco_exam.created_v1") && found.len() == 4, "{found:?}");
+        let found: Vec<_> = Catalog::embedded()
+            .matching("hire.eco_*")
+            .map(|facts| &facts.event_type[..])
+            .collect();
+        assert!(
+            found.contains(&"hire.eco_exam.created_v1") && found.len() == 4,
+            "{found:?}"
+        );
         assert!(matches("*", "") && matches("a*c", "abc") && !matches("a*c", "ab"));
     }
 }

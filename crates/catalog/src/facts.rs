@@ -274,6 +274,10 @@ impl EventTypeFacts {
     /// Paths of the fields that an app may not see when it holds only the scopes that `held` says it does.
     pub fn withheld_paths(&self, held: &dyn Fn(&str) -> bool) -> Vec<&str> {
         let visible = |field: &&Field| field.scopes.is_empty() || field.scopes.iter().any(|scope| held(scope));
-        self.fields.iter().filter(|field| !visible(field)).map(|field| field.path.as_str()).collect()
+        self.fields
+            .iter()
+            .filter(|field| !visible(field))
+            .map(|field| field.path.as_str())
+            .collect()
     }
 }

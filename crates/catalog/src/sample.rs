@@ -49,7 +49,10 @@ fn made_up(field_type: &FieldType, name: &str, field: &Field) -> Value {
             (None, Some(_)) => "1608725989000".into(),
             (None, None) => format!("{name}_sample").into(),
         },
-        FieldType::Int => first_value.and_then(|value| value.parse::<i64>().ok()).unwrap_or(1).into(),
+        FieldType::Int => first_value
+            .and_then(|value| value.parse::<i64>().ok())
+            .unwrap_or(1)
+            .into(),
         FieldType::Float => 1.5.into(),
         FieldType::Bool => true.into(),
         FieldType::Object | FieldType::Map(_) => Value::Object(Map::new()),

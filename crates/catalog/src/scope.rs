@@ -41,6 +41,10 @@ pub(crate) struct ScopeData {
 
 impl ScopeData {
     pub(crate) fn named(self, name: String) -> Scope {
-        Scope { name, app_types: self.app_types, retired: self.tags.iter().any(|tag| tag == "offline") }
+        Scope {
+            name,
+            app_types: self.app_types,
+            retired: self.tags.iter().any(|tag| tag == "offline"),
+        }
     }
 }

@@ -26,7 +26,11 @@ pub struct PayloadError {
 
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = if self.path.is_empty() { "the payload" } else { &self.path };
+        let path = if self.path.is_empty() {
+            "the payload"
+        } else {
+            &self.path
+        };
         write!(f, "`{path}` should be {}, and is {}", self.expected, self.found)
     }
 }
@@ -40,27 +44,27 @@ impl EventTypeFacts {
     /// assert_eq!(errors[0].to_string(), "`exam_id` should be string, and is a number");
     /// ```
     pub fn validate(&self, payload: &Value) -> Result<(), Vec<PayloadError>> {
-        let errors = self.mismatches(payload, self.fields.iter().filter(|field| !field.wire_ambiguous));
+        let errors = mismatches(payload, self.fields.iter().filter(|field| !field.wire_ambiguous));
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// What does not fit, the fields included that sources contradict each other about.
     pub fn contradictions(&self, payload: &Value) -> Vec<PayloadError> {
-        self.mismatches(payload, self.fields.iter())
+        mismatches(payload, self.fields.iter())
     }
+}
 
-    fn mismatches<'a>(&'a self, payload: &Value, fields: impl Iterator<Item = &'a Field>) -> Vec<PayloadError> {
-        let mut errors = Vec::new();
-        if !payload.is_object() {
-            errors.push(error(String::new(), &FieldType::Object, payload));
-        }
-        for field in fields {
-            let segments: Vec<&str> = field.path.split('.').collect();
-            check(payload, &segments, &field.field_type, &mut String::new(), &mut errors);
-        }
-        errors.truncate(ERRORS_MAX);
-        errors
+fn mismatches<'a>(payload: &Value, fields: impl Iterator<Item = &'a Field>) -> Vec<PayloadError> {
+    let mut errors = Vec::new();
+    if !payload.is_object() {
+        errors.push(error(String::new(), &FieldType::Object, payload));
     }
+    for field in fields {
+        let segments: Vec<&str> = field.path.split('.').collect();
+        check(payload, &segments, &field.field_type, &mut String::new(), &mut errors);
+    }
+    errors.truncate(ERRORS_MAX);
+    errors
 }
 
 /// Follows the path from `value` and checks what stands at its end; what does not fit on the way is the error of a
@@ -72,7 +76,9 @@ fn check(value: &Value, segments: &[&str], expected: &FieldType, path: &mut Stri
         }
         return;
     };
-    let (name, in_items) = segment.strip_suffix("[]").map_or((*segment, false), |name| (name, true));
+    let (name, in_items) = segment
+        .strip_suffix("[]")
+        .map_or((*segment, false), |name| (name, true));
     let Some(member) = value.get(name) else { return };
     let before = path.len();
     if before > 0 {
@@ -135,5 +141,9 @@ fn error(path: String, expected: &FieldType, value: &Value) -> PayloadError {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     };
-    PayloadError { path, expected: expected.to_string(), found }
+    PayloadError {
+        path,
+        expected: expected.to_string(),
+        found,
+    }
 }

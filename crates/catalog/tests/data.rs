@@ -16,7 +16,10 @@ fn json(path: &Path) -> Value {
 }
 
 fn files(dir: &str) -> Vec<PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(data(dir)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(data(dir))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     files
 }
@@ -39,7 +42,9 @@ fn every_file_fits_its_schema() {
         assert!(errors.is_empty(), "{}: {errors:?}", path.display());
     };
     let event = schema("schema/event.schema.json");
-    files("events").iter().for_each(|path| check(&event, path));
+    for path in files("events") {
+        check(&event, &path);
+    }
     check(&schema("schema/callbacks.schema.json"), &data("callbacks.json"));
     check(&schema("schema/scopes.schema.json"), &data("scopes.json"));
     check(&schema("schema/exceptions.schema.json"), &data("exceptions.json"));
@@ -62,21 +67,38 @@ fn examples_agree_with_their_fields_except_those_that_contradict_themselves() {
         let Some(example) = facts.example() else { continue };
         let example: Value = serde_json::from_str(example).unwrap();
         let mut wrong = unlisted(facts, &example["event"]);
-        wrong.extend(facts.contradictions(&example["event"]).into_iter().map(|error| error.to_string()));
+        wrong.extend(
+            facts
+                .contradictions(&example["event"])
+                .into_iter()
+                .map(|error| error.to_string()),
+        );
         assert_eq!(facts.validate(&example["event"]), Ok(()), "{}", facts.event_type);
         if !wrong.is_empty() {
             disagree.insert(facts.event_type.clone(), wrong);
         }
     }
     let found = |exception: &Value| serde_json::from_value::<BTreeSet<String>>(exception["found"].clone()).unwrap();
-    let expected: BTreeMap<_, _> = exceptions.iter().map(|(name, exception)| (name.clone(), found(exception))).collect();
-    assert_eq!(disagree, expected, "{}", serde_json::to_string_pretty(&disagree).unwrap());
+    let expected: BTreeMap<_, _> = exceptions
+        .iter()
+        .map(|(name, exception)| (name.clone(), found(exception)))
+        .collect();
+    assert_eq!(
+        disagree,
+        expected,
+        "{}",
+        serde_json::to_string_pretty(&disagree).unwrap()
+    );
     assert_eq!(disagree.len(), 8);
 }
 
 /// Members of an example that the field list does not have.
 fn unlisted(facts: &EventTypeFacts, payload: &Value) -> BTreeSet<String> {
-    let listed = facts.fields.iter().map(|field| (field.path.as_str(), &field.field_type)).collect();
+    let listed = facts
+        .fields
+        .iter()
+        .map(|field| (field.path.as_str(), &field.field_type))
+        .collect();
     let mut found = BTreeSet::new();
     walk(payload, "", &listed, &mut found);
     found
@@ -87,7 +109,11 @@ fn walk(value: &Value, path: &str, listed: &BTreeMap<&str, &FieldType>, found: &
         Value::Object(_) if matches!(listed.get(path), Some(FieldType::Map(_) | FieldType::Any)) => {}
         Value::Object(members) => {
             for (name, member) in members {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
                 if listed.contains_key(path.as_str()) {
                     walk(member, &path, listed, found);
                 } else {
@@ -96,7 +122,10 @@ fn walk(value: &Value, path: &str, listed: &BTreeMap<&str, &FieldType>, found: &
             }
         }
         Value::Array(items) => {
-            items.iter().filter(|item| item.is_object()).for_each(|item| walk(item, &format!("{path}[]"), listed, found));
+            items
+                .iter()
+                .filter(|item| item.is_object())
+                .for_each(|item| walk(item, &format!("{path}[]"), listed, found));
         }
         _ => {}
     }
@@ -171,7 +200,11 @@ fn a_folder_of_the_same_form_gives_the_same_catalogue() {
 fn fields_whose_scope_is_not_held_are_withheld() {
     let facts = Catalog::embedded().find("corehr.job_change.status_updated_v2").unwrap();
     assert_eq!(facts.withheld_paths(&|_| false), ["target_user_id.user_id"]);
-    assert!(facts.withheld_paths(&|scope| scope == "contact:user.employee_id:readonly").is_empty());
+    assert!(
+        facts
+            .withheld_paths(&|scope| scope == "contact:user.employee_id:readonly")
+            .is_empty()
+    );
 }
 
 #[test]
@@ -182,7 +215,15 @@ fn unknown_fields_nulls_and_unknown_values_pass_and_wrong_types_do_not() {
     let wrong = serde_json::json!({
         "status": "4", "target_user_id": {"open_id": 1}, "details_of_job_status_change": ["a", 2],
     });
-    let errors: Vec<String> = facts.validate(&wrong).unwrap_err().into_iter().map(|error| error.path).collect();
-    assert_eq!(errors, ["target_user_id.open_id", "status", "details_of_job_status_change[1]"]);
+    let errors: Vec<String> = facts
+        .validate(&wrong)
+        .unwrap_err()
+        .into_iter()
+        .map(|error| error.path)
+        .collect();
+    assert_eq!(
+        errors,
+        ["target_user_id.open_id", "status", "details_of_job_status_change[1]"]
+    );
     assert_eq!(facts.validate(&serde_json::json!([])).unwrap_err().len(), 1);
 }

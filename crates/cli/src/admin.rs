@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Which platform to talk to.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Platform {
-    /// Where the platform is [default: where `larkspur dev` runs, else http://127.0.0.1:7070].
+    /// Where the platform is [default: where `larkspur dev` runs, else <http://127.0.0.1:7070>].
     #[arg(long, env = "LARKSPUR_URL")]
     url: Option<String>,
     /// An API token [default: the one of `larkspur dev`].
@@ -43,7 +43,10 @@ impl Platform {
     /// A client for the platform that was named, or that `dev` runs.
     pub(crate) fn connect(self) -> Result<Admin, Failure> {
         let dev = DevFile::find();
-        let url = self.url.or_else(|| dev.as_ref().map(|dev| dev.url.clone())).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let url = self
+            .url
+            .or_else(|| dev.as_ref().map(|dev| dev.url.clone()))
+            .unwrap_or_else(|| DEFAULT_URL.to_owned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots((*provider).clone())?
@@ -68,7 +71,9 @@ impl Admin {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let mut request = Request::builder().method(method).uri(format!("{}/api/v1{path}", self.base));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}/api/v1{path}", self.base));
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -76,21 +81,39 @@ impl Admin {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
         let body = body.map(ToString::to_string).unwrap_or_default();
-        let request = request.body(Full::from(body)).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let request = request
+            .body(Full::from(body))
+            .map_err(|error| Failure::new(Exit::Usage, error))?;
         let unreachable = |error: anyhow::Error| {
-            Failure::new(Exit::Unreachable, error.context(format!("the platform at {} cannot be reached", self.base)))
-                .hint("start one with `larkspur dev`, or name yours with --url or LARKSPUR_URL")
+            Failure::new(
+                Exit::Unreachable,
+                error.context(format!("the platform at {} cannot be reached", self.base)),
+            )
+            .hint("start one with `larkspur dev`, or name yours with --url or LARKSPUR_URL")
         };
         let answered = tokio::time::timeout(TIMEOUT, self.http.request(request)).await;
         let response = match answered {
             Ok(response) => response.map_err(|error| unreachable(error.into()))?,
-            Err(_) => return Err(Failure::msg(Exit::TimedOut, format!("no answer within {} s", TIMEOUT.as_secs()))),
+            Err(_) => {
+                return Err(Failure::msg(
+                    Exit::TimedOut,
+                    format!("no answer within {} s", TIMEOUT.as_secs()),
+                ));
+            }
         };
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| unreachable(anyhow!(error)))?.to_bytes();
-        let answer = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap_or(Value::Null) };
-        if status.is_success() { Ok(answer) } else { Err(refused(status, &answer)) }
+        let answer = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).unwrap_or(Value::Null)
+        };
+        if status.is_success() {
+            Ok(answer)
+        } else {
+            Err(refused(status, &answer))
+        }
     }
 }
 

@@ -39,13 +39,15 @@ impl DevFile {
             Err(error) => return Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
         };
         let file = serde_json::from_str(&text);
-        file.map(Some).with_context(|| format!("`{}` is not what `larkspur dev` wrote", path.display()))
+        file.map(Some)
+            .with_context(|| format!("`{}` is not what `larkspur dev` wrote", path.display()))
     }
 
     /// Looks for the file in this folder and those above.
     pub(crate) fn find() -> Option<Self> {
         let here = std::env::current_dir().ok()?;
-        here.ancestors().find_map(|dir| Self::read(&dir.join(NAME)).ok().flatten())
+        here.ancestors()
+            .find_map(|dir| Self::read(&dir.join(NAME)).ok().flatten())
     }
 
     /// Writes the file, in one step.
@@ -65,7 +67,9 @@ pub(crate) fn make(dir: &Path) -> anyhow::Result<PathBuf> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).with_context(|| format!("the folder `{}` cannot be made", dir.display()))?;
+    builder
+        .create(dir)
+        .with_context(|| format!("the folder `{}` cannot be made", dir.display()))?;
     Ok(dir.to_owned())
 }
 

@@ -83,5 +83,9 @@ fn log(cli: &Cli) {
     // The WebSocket library's trace lines print whole frames, and these hold Verification Tokens.
     let filter = EnvFilter::try_new(format!("{level},tungstenite=info,tokio_tungstenite=info"));
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
 }

@@ -20,12 +20,17 @@ impl Ui {
 
     /// A result, as JSON or as text. A reader that went away ends nothing: the work is done all the same.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
-        let line = if self.json { serde_json::to_string(value).unwrap_or_default() } else { text() };
+        let line = if self.json {
+            serde_json::to_string(value).unwrap_or_default()
+        } else {
+            text()
+        };
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "{}", line.trim_end()).and_then(|()| out.flush());
     }
 
     /// Something to know that is no result.
+    #[expect(clippy::unused_self, reason = "who may print is who has this")]
     pub(crate) fn note(&self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{text}");
     }

@@ -47,9 +47,7 @@ impl MovableClock {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         let moved = |ahead_ms: i64| Some(ahead_ms.saturating_add(by_ms));
         // The closure always answers, so the update always succeeds.
-        let _ = self
-            .ahead_ms
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, moved);
+        let _ = self.ahead_ms.fetch_update(Ordering::AcqRel, Ordering::Acquire, moved);
         self.moved.notify_waiters();
     }
 }
@@ -57,11 +55,7 @@ impl MovableClock {
 #[async_trait]
 impl Clock for MovableClock {
     fn now(&self) -> TimestampMs {
-        TimestampMs(
-            (self.source)()
-                .0
-                .saturating_add(self.ahead_ms.load(Ordering::Acquire)),
-        )
+        TimestampMs((self.source)().0.saturating_add(self.ahead_ms.load(Ordering::Acquire)))
     }
 
     async fn sleep_until(&self, at: TimestampMs) {

@@ -32,7 +32,14 @@ impl Leased {
     /// A delivery that was accepted just now.
     pub(crate) fn first(delivery: NewDelivery, event: Arc<EventRow>) -> Self {
         let NewDelivery { id, app_id, withheld } = delivery;
-        Self { id, app_id, withheld, attempts_before: 0, generation: 1, event }
+        Self {
+            id,
+            app_id,
+            withheld,
+            attempts_before: 0,
+            generation: 1,
+            event,
+        }
     }
 
     /// A delivery that was claimed because it is due.
@@ -86,7 +93,9 @@ impl Engine {
 
     async fn attempt(&self, leased: &Leased, started_at: TimestampMs) -> Result<Pushed, Hopeless> {
         let apps = self.apps();
-        let app = apps.get(&leased.app_id).ok_or_else(|| Hopeless("the app was deleted".to_owned()))?;
+        let app = apps
+            .get(&leased.app_id)
+            .ok_or_else(|| Hopeless("the app was deleted".to_owned()))?;
         let body = self.body(leased, app)?;
         let assumptions = &self.settings().assumptions;
         let number = leased.attempts_before + 1;
@@ -104,13 +113,20 @@ impl Engine {
                 Ok(self.hub().push(&app.id, push).await)
             }
             Mode::Webhook => {
-                let url = app.event_url.as_deref().ok_or_else(|| Hopeless("the app has no request URL".to_owned()))?;
+                let url = app
+                    .event_url
+                    .as_deref()
+                    .ok_or_else(|| Hopeless("the app has no request URL".to_owned()))?;
                 let endpoint = Endpoint::parse(url).map_err(|error| Hopeless(error.to_string()))?;
                 let (attempt, signed_at) = match assumptions.retry_body {
                     RetryBody::Fresh => (number, started_at),
                     RetryBody::Identical => (0, leased.event.accepted_at),
                 };
-                let push = WebhookPush { body, seed: push_seed(app, leased.id, attempt), signed_at };
+                let push = WebhookPush {
+                    body,
+                    seed: push_seed(app, leased.id, attempt),
+                    signed_at,
+                };
                 Ok(self.webhook().post(app, &endpoint, push).await)
             }
         }
@@ -157,22 +173,48 @@ impl Engine {
         }
         let settings = self.settings();
         let first = leased.event.accepted_at;
-        let next = next_try(&settings.delivery, settings.assumptions.retry_from, number, first, ended_at);
+        let next = next_try(
+            &settings.delivery,
+            settings.assumptions.retry_from,
+            number,
+            first,
+            ended_at,
+        );
         next.map_or(Verdict::Dead, Verdict::Again)
     }
 
     async fn conclude(&self, leased: &Leased, pushed: Pushed, verdict: Verdict, number: u32, started_at: TimestampMs) {
-        let Pushed { mode, target, code, took, answer, outcome } = pushed;
+        let Pushed {
+            mode,
+            target,
+            code,
+            took,
+            answer,
+            outcome,
+        } = pushed;
         let error = outcome.err();
         let counts = self.counts();
-        count(if error.is_none() { &counts.attempts_delivered } else { &counts.attempts_failed });
+        count(if error.is_none() {
+            &counts.attempts_delivered
+        } else {
+            &counts.attempts_failed
+        });
         if verdict == Verdict::Dead {
             count(&counts.deliveries_dead);
         }
         let settlement = Settlement {
             delivery: leased.id,
             generation: self.flights().leave(leased.id),
-            attempt: Attempt { number, started_at, mode, target: target.clone(), code, took, answer, error: error.clone() },
+            attempt: Attempt {
+                number,
+                started_at,
+                mode,
+                target: target.clone(),
+                code,
+                took,
+                answer,
+                error: error.clone(),
+            },
             verdict,
         };
         self.settle(settlement).await;
@@ -186,7 +228,11 @@ impl Engine {
             code,
             took,
             error,
-            next_try: if let Verdict::Again(at) = verdict { Some(at) } else { None },
+            next_try: if let Verdict::Again(at) = verdict {
+                Some(at)
+            } else {
+                None
+            },
             dead: verdict == Verdict::Dead,
         });
     }

@@ -21,7 +21,7 @@ use crate::webhook::{WebhookClient, WebhookSetupError};
 use crate::{settle, tickets};
 
 /// How long a delivery is leased before another claim may take it: well beyond a push and its wait for a slot.
-pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LEASE: Duration = Duration::from_mins(1);
 /// Watchers that fall further behind miss what happened.
 const ACTIVITY_MAX: usize = 4_096;
 /// Attempts that wait to be written; pushing waits when the store is this far behind.
@@ -84,13 +84,23 @@ impl Engine {
         let settings = Arc::new(settings);
         let (activity, _) = broadcast::channel(ACTIVITY_MAX);
         let webhook = WebhookClient::new(&settings.delivery, &settings.assumptions)?;
-        let hub = Hub::new(settings.sessions.clone(), settings.assumptions.clone(), Arc::clone(&clock), activity.clone());
+        let hub = Hub::new(
+            settings.sessions.clone(),
+            settings.assumptions.clone(),
+            Arc::clone(&clock),
+            activity.clone(),
+        );
         let registry = Registry::open(catalog, Arc::clone(&settings), Arc::clone(&store), webhook.clone()).await?;
         store.release_leases(clock.now()).await?;
         let (settlements, to_settle) = mpsc::channel(SETTLEMENTS_MAX);
         let due = Arc::new(tokio::sync::Notify::new());
         let (settled, settling) = (CancellationToken::new(), TaskTracker::new());
-        settling.spawn(settle::run(Arc::clone(&store), to_settle, Arc::clone(&due), settled.clone()));
+        settling.spawn(settle::run(
+            Arc::clone(&store),
+            to_settle,
+            Arc::clone(&due),
+            settled.clone(),
+        ));
         settling.close();
         let engine = Self {
             inner: Arc::new(Inner {
@@ -121,12 +131,18 @@ impl Engine {
     pub async fn shutdown(&self) {
         self.inner.stop.cancel();
         self.inner.tasks.close();
-        if tokio::time::timeout(SHUTDOWN_GRACE, self.inner.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.inner.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("gave up waiting for pushes on their way; they go again after the next start");
         }
         self.inner.hub.close_all(SHUTDOWN_GRACE).await;
         self.inner.settled.cancel();
-        if tokio::time::timeout(SHUTDOWN_GRACE, self.inner.settling.wait()).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.inner.settling.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!("gave up waiting for attempts to be written down");
         }
     }

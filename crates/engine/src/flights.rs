@@ -21,7 +21,11 @@ pub(crate) struct Flights {
 
 impl Flights {
     pub(crate) fn new(per_app_max: usize) -> Self {
-        Self { per_app_max, slots: Mutex::default(), generations: Mutex::default() }
+        Self {
+            per_app_max,
+            slots: Mutex::default(),
+            generations: Mutex::default(),
+        }
     }
 
     /// Whether the delivery may take off. One that is on its way already may not; its lease has just been renewed by
@@ -52,7 +56,9 @@ impl Flights {
     /// The slots of an app.
     pub(crate) fn slots(&self, app: &AppId) -> Arc<Semaphore> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slots = slots.entry(app.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.per_app_max)));
+        let slots = slots
+            .entry(app.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(self.per_app_max)));
         Arc::clone(slots)
     }
 

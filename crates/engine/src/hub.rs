@@ -103,13 +103,8 @@ impl Hub {
             return Err(EndpointRefusal::ShuttingDown);
         }
         let sessions_max = self.shared.settings.per_app_max;
-        if self
-            .room(app)
-            .is_some_and(|room| room.taken() >= sessions_max)
-        {
-            self.shared
-                .counters
-                .count(|counts| &mut counts.refused_over_limit);
+        if self.room(app).is_some_and(|room| room.taken() >= sessions_max) {
+            self.shared.counters.count(|counts| &mut counts.refused_over_limit);
             return Err(EndpointRefusal::TooManySessions { sessions_max });
         }
         let session_id = SessionId::from_random(crate::random::bytes());
@@ -120,11 +115,7 @@ impl Hub {
             session_id,
             access_key: access_key.clone(),
         };
-        let mut tickets = self
-            .shared
-            .tickets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut tickets = self.shared.tickets.lock().unwrap_or_else(PoisonError::into_inner);
         tickets
             .issue(ticket.clone(), grant, Instant::now())
             .map_err(|_| EndpointRefusal::TooManyTickets)?;
@@ -164,14 +155,9 @@ impl Hub {
 
     fn redeem(&self, query: &str) -> Option<Grant> {
         let query = ConnectionQuery::parse(query)?;
-        let mut tickets = self
-            .shared
-            .tickets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut tickets = self.shared.tickets.lock().unwrap_or_else(PoisonError::into_inner);
         let grant = tickets.take(query.ticket.expose(), Instant::now())?;
-        (grant.session_id.0 == query.device_id && grant.access_key == query.access_key)
-            .then_some(grant)
+        (grant.session_id.0 == query.device_id && grant.access_key == query.access_key).then_some(grant)
     }
 
     /// Runs a session on a socket whose handshake is done; returns when it ended and the socket is closed.
@@ -181,10 +167,7 @@ impl Hub {
     {
         let shared = &self.shared;
         let _running = shared.running.token();
-        let Admission {
-            session_id,
-            mut seat,
-        } = admission;
+        let Admission { session_id, mut seat } = admission;
         let room = Arc::clone(&seat.room);
         let (queue, mut queued) = mpsc::channel(QUEUE_MAX);
         let session = Arc::new(Session {
@@ -217,11 +200,7 @@ impl Hub {
 
     /// All live sessions, in order of app and id.
     pub fn sessions(&self) -> Vec<SessionInfo> {
-        let rooms = self
-            .shared
-            .rooms
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let rooms = self.shared.rooms.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = rooms
             .values()
             .flat_map(|room| room.sessions())
@@ -285,11 +264,7 @@ impl Hub {
         if let Some(room) = self.room(app) {
             return room;
         }
-        let mut rooms = self
-            .shared
-            .rooms
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut rooms = self.shared.rooms.write().unwrap_or_else(PoisonError::into_inner);
         let new = || Arc::new(Room::new(app.clone(), self.shared.stop.child_token()));
         let room = rooms.entry(app.clone()).or_insert_with(new);
         Arc::clone(room)

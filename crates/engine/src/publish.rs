@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use larkspur_platform::{Audience, Gate, Plan, Planned, PublishError, Publication, Refusal, Subject, binds, bound_by, resolve};
+use larkspur_platform::{
+    Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, resolve,
+};
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, StoreError};
 use larkspur_wire::{AppId, EventId, EventType};
 
@@ -89,7 +91,11 @@ impl Engine {
         for publication in publications {
             prepared.push(self.prepare(publication, &mut bound_here).await?);
         }
-        let events = prepared.iter().filter_map(|one| one.as_ref().ok()).map(|one| one.event.clone()).collect();
+        let events = prepared
+            .iter()
+            .filter_map(|one| one.as_ref().ok())
+            .map(|one| one.event.clone())
+            .collect();
         let mut accepted = self.store().accept(events).await?.into_iter();
         let finish = |one: Result<Prepared, PublishError>| {
             let one = one?;
@@ -97,7 +103,10 @@ impl Engine {
             self.finish(one, accepted, explain)
         };
         let answers: Vec<_> = prepared.into_iter().map(finish).collect();
-        add(&self.counts().events_refused, answers.iter().filter(|answer| answer.is_err()).count() as u64);
+        add(
+            &self.counts().events_refused,
+            answers.iter().filter(|answer| answer.is_err()).count() as u64,
+        );
         Ok(answers)
     }
 
@@ -132,7 +141,10 @@ impl Engine {
         };
         let plan = Plan::new(&subject, apps.iter());
         let binds = match (&audience, plan.deliveries.is_empty()) {
-            (Audience::Only(app_id), false) => binds(&publication).into_iter().map(|key| (key, app_id.clone())).collect(),
+            (Audience::Only(app_id), false) => binds(&publication)
+                .into_iter()
+                .map(|key| (key, app_id.clone()))
+                .collect(),
             _ => Vec::new(),
         };
         bound_here.extend(binds.iter().cloned());
@@ -142,7 +154,10 @@ impl Engine {
     fn planned(&self, publication: Publication<'_>, plan: Plan, binds: Vec<(BindingKey, AppId)>) -> Prepared {
         let now = self.clock().now();
         let row = EventRow {
-            id: publication.event_id.clone().unwrap_or_else(|| EventId::mint(crate::random::bytes())),
+            id: publication
+                .event_id
+                .clone()
+                .unwrap_or_else(|| EventId::mint(crate::random::bytes())),
             event_type: publication.event_type.clone(),
             tenant_key: publication.tenant_key.clone(),
             create_time: publication.create_time.unwrap_or(now),
@@ -157,17 +172,29 @@ impl Engine {
             accepted_at: now,
             payload: row.payload.clone(),
             digest: publication.digest(),
-            deliveries: plan.deliveries.iter().map(|planned| self.new_delivery(planned)).collect(),
+            deliveries: plan
+                .deliveries
+                .iter()
+                .map(|planned| self.new_delivery(planned))
+                .collect(),
             lease_until: now.saturating_add(LEASE),
             binds,
         };
-        Prepared { event, row: Arc::new(row), plan }
+        Prepared {
+            event,
+            row: Arc::new(row),
+            plan,
+        }
     }
 
     fn new_delivery(&self, planned: &Planned) -> NewDelivery {
         let milliseconds = u64::try_from(self.clock().now().0).unwrap_or_default();
         let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &crate::random::bytes()).into_uuid();
-        NewDelivery { id: DeliveryId(id.as_u128()), app_id: planned.app.id.clone(), withheld: planned.withheld.clone() }
+        NewDelivery {
+            id: DeliveryId(id.as_u128()),
+            app_id: planned.app.id.clone(),
+            withheld: planned.withheld.clone(),
+        }
     }
 
     fn finish(&self, one: Prepared, accepted: Accepted, explain: bool) -> Result<Published, PublishError> {
@@ -207,7 +234,10 @@ impl Engine {
         PublishedDelivery {
             delivery_id: delivery.id,
             app_id: delivery.app_id.clone(),
-            mode: self.apps().get(&delivery.app_id).map_or_else(Mode::default, |app| mode(app)),
+            mode: self
+                .apps()
+                .get(&delivery.app_id)
+                .map_or_else(Mode::default, |app| mode(app)),
             online: self.hub().online(&delivery.app_id),
         }
     }
@@ -215,16 +245,30 @@ impl Engine {
 
 /// How an app receives its events.
 pub(crate) fn mode(app: &App) -> Mode {
-    app.published.as_ref().map(|version| version.config.events.mode).unwrap_or_default()
+    app.published
+        .as_ref()
+        .map(|version| version.config.events.mode)
+        .unwrap_or_default()
 }
 
 fn explanations(plan: &Plan) -> Vec<Explanation> {
-    let explain = |app: &App, verdict| Explanation { app_id: app.id.clone(), app_name: app.name.clone(), verdict };
+    let explain = |app: &App, verdict| Explanation {
+        app_id: app.id.clone(),
+        app_name: app.name.clone(),
+        verdict,
+    };
     let delivered = plan.deliveries.iter().map(|planned| {
-        explain(&planned.app, ExplainedVerdict::Delivered { withheld: planned.withheld.clone() })
+        explain(
+            &planned.app,
+            ExplainedVerdict::Delivered {
+                withheld: planned.withheld.clone(),
+            },
+        )
     });
-    let refused =
-        plan.refused.iter().map(|(app, refusal)| explain(app, ExplainedVerdict::Refused(refusal.clone())));
+    let refused = plan
+        .refused
+        .iter()
+        .map(|(app, refusal)| explain(app, ExplainedVerdict::Refused(refusal.clone())));
     let mut all: Vec<_> = delivered.chain(refused).collect();
     all.sort_by(|a, b| a.app_id.cmp(&b.app_id));
     all

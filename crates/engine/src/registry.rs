@@ -59,7 +59,14 @@ impl Registry {
         webhook: WebhookClient,
     ) -> Result<Self, StoreError> {
         let snapshot = ArcSwap::from_pointee(load(store.as_ref()).await?);
-        Ok(Self { catalog, settings, store, webhook, snapshot, writing: tokio::sync::Mutex::default() })
+        Ok(Self {
+            catalog,
+            settings,
+            store,
+            webhook,
+            snapshot,
+            writing: tokio::sync::Mutex::default(),
+        })
     }
 
     pub(crate) fn apps(&self) -> Arc<Apps> {
@@ -77,7 +84,12 @@ impl Registry {
         self.save(app, now).await
     }
 
-    pub(crate) async fn update(&self, id: &AppId, change: AppChange, now: TimestampMs) -> Result<Arc<App>, RegistryError> {
+    pub(crate) async fn update(
+        &self,
+        id: &AppId,
+        change: AppChange,
+        now: TimestampMs,
+    ) -> Result<Arc<App>, RegistryError> {
         let entropy = entropy();
         let before = self.known(id)?;
         let after = change_app(self.rules(), &before, change.clone(), &entropy)?;
@@ -124,7 +136,10 @@ impl Registry {
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules { catalog: self.catalog, unverified_types: self.settings.assumptions.unverified_types }
+        Rules {
+            catalog: self.catalog,
+            unverified_types: self.settings.assumptions.unverified_types,
+        }
     }
 
     fn known(&self, id: &AppId) -> Result<Arc<App>, RegistryError> {
@@ -135,11 +150,21 @@ impl Registry {
     /// Sends the challenge to every request URL that the change sets.
     async fn probe(&self, before: Option<&App>, after: &App, now: TimestampMs) -> Result<(), RegistryError> {
         let urls = [
-            ("events.url", before.and_then(|app| app.event_url.as_ref()), after.event_url.as_ref()),
-            ("callbacks.url", before.and_then(|app| app.callback_url.as_ref()), after.callback_url.as_ref()),
+            (
+                "events.url",
+                before.and_then(|app| app.event_url.as_ref()),
+                after.event_url.as_ref(),
+            ),
+            (
+                "callbacks.url",
+                before.and_then(|app| app.callback_url.as_ref()),
+                after.callback_url.as_ref(),
+            ),
         ];
         for (path, old, new) in urls {
-            let Some(url) = new.filter(|url| old != Some(url)) else { continue };
+            let Some(url) = new.filter(|url| old != Some(url)) else {
+                continue;
+            };
             let endpoint = Endpoint::parse(url).map_err(|source| RegistryError::Endpoint { path, source })?;
             let probed = self.webhook.challenge(after, &endpoint, now).await;
             probed.map_err(|source| RegistryError::Challenge { path, source })?;
@@ -148,7 +173,12 @@ impl Registry {
     }
 
     async fn save(&self, app: App, now: TimestampMs) -> Result<Arc<App>, RegistryError> {
-        self.write(if self.settings.apps.publish_at_once { publish_app(&app, now) } else { app }).await
+        self.write(if self.settings.apps.publish_at_once {
+            publish_app(&app, now)
+        } else {
+            app
+        })
+        .await
     }
 
     async fn write(&self, app: App) -> Result<Arc<App>, RegistryError> {
@@ -167,8 +197,15 @@ impl Registry {
 }
 
 async fn load(store: &dyn Store) -> Result<Apps, StoreError> {
-    let apps = store.apps().await?.into_iter().map(|app| (app.id.clone(), Arc::new(app)));
-    Ok(Apps { by_id: apps.collect(), resource_subscriptions: store.resource_subscriptions().await? })
+    let apps = store
+        .apps()
+        .await?
+        .into_iter()
+        .map(|app| (app.id.clone(), Arc::new(app)));
+    Ok(Apps {
+        by_id: apps.collect(),
+        resource_subscriptions: store.resource_subscriptions().await?,
+    })
 }
 
 fn entropy() -> Entropy {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use larkspur_platform::{PublishSettings, Publication, ResourceSubscribed};
+use larkspur_platform::{Publication, PublishSettings, ResourceSubscribed};
 use larkspur_wire::AppId;
 use serde_json::Value;
 
@@ -24,7 +24,10 @@ impl Subscribed {
         if !settings.resource_subscriptions || publication.facts.subscribe_api.is_none() {
             return None;
         }
-        let rows = apps.resource_subscriptions().iter().filter(|row| row.event_type == publication.event_type);
+        let rows = apps
+            .resource_subscriptions()
+            .iter()
+            .filter(|row| row.event_type == publication.event_type);
         let about = rows.filter(|row| row.resource == EVERY || names(&publication.value, &row.resource));
         Some(Self(about.map(|row| row.app_id.clone()).collect()))
     }

@@ -36,7 +36,9 @@ pub(crate) async fn run(engine: Engine) {
 
 /// Claims what is due now and fits; answers how many there were.
 async fn claim(engine: &Engine) -> Result<usize, StoreError> {
-    let room = u32::try_from(engine.flights().free()).unwrap_or(CLAIM_MAX).min(CLAIM_MAX);
+    let room = u32::try_from(engine.flights().free())
+        .unwrap_or(CLAIM_MAX)
+        .min(CLAIM_MAX);
     if room == 0 {
         sleep(ROOM_PAUSE).await;
         return Ok(1);

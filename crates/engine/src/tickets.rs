@@ -27,7 +27,8 @@ pub(crate) async fn run(engine: Engine) {
 }
 
 async fn push_all(engine: &Engine, now: TimestampMs) {
-    let waits = |app: &&std::sync::Arc<App>| app.kind == AppKind::Store && app.published.is_some() && app.event_url.is_some();
+    let waits =
+        |app: &&std::sync::Arc<App>| app.kind == AppKind::Store && app.published.is_some() && app.event_url.is_some();
     for app in engine.apps().iter().filter(waits) {
         // The id names app and hour, so that a restart within the hour pushes nothing again.
         let event_id = EventId::mint(token::ticket_event_id(app, now));
@@ -40,11 +41,14 @@ async fn push_all(engine: &Engine, now: TimestampMs) {
 impl Engine {
     /// Pushes the ticket of this hour to a store app, because it asked.
     pub async fn push_app_ticket(&self, app: &AppId) -> Result<(), StoreError> {
-        self.push_ticket(app, EventId::mint(crate::random::bytes()), self.clock().now()).await
+        self.push_ticket(app, EventId::mint(crate::random::bytes()), self.clock().now())
+            .await
     }
 
     async fn push_ticket(&self, app: &AppId, event_id: EventId, now: TimestampMs) -> Result<(), StoreError> {
-        let (Some(facts), Ok(event_type)) = (self.catalog().find(EVENT_TYPE), EVENT_TYPE.parse()) else { return Ok(()) };
+        let (Some(facts), Ok(event_type)) = (self.catalog().find(EVENT_TYPE), EVENT_TYPE.parse()) else {
+            return Ok(());
+        };
         let publication = Publication {
             event_type,
             facts,

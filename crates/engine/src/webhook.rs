@@ -52,10 +52,7 @@ pub(crate) struct WebhookPush {
 }
 
 impl WebhookClient {
-    pub(crate) fn new(
-        delivery: &DeliverySettings,
-        assumptions: &Assumptions,
-    ) -> Result<Self, WebhookSetupError> {
+    pub(crate) fn new(delivery: &DeliverySettings, assumptions: &Assumptions) -> Result<Self, WebhookSetupError> {
         Self::with_root(delivery, assumptions, None)
     }
 
@@ -66,11 +63,7 @@ impl WebhookClient {
         root_pem: Option<&[u8]>,
     ) -> Result<Self, WebhookSetupError> {
         Ok(Self {
-            exchange: Exchange::new(
-                delivery.connect_timeout(),
-                delivery.answer_bytes_max,
-                root_pem,
-            )?,
+            exchange: Exchange::new(delivery.connect_timeout(), delivery.answer_bytes_max, root_pem)?,
             push_timeout: delivery.push_timeout(),
             challenge_timeout: delivery.challenge_timeout(),
             allow_private_addresses: delivery.allow_private_addresses,
@@ -82,10 +75,7 @@ impl WebhookClient {
     pub(crate) async fn post(&self, app: &App, endpoint: &Endpoint, push: WebhookPush) -> Pushed {
         let started = Instant::now();
         let request = request::build(app, endpoint, &push, &self.assumptions);
-        let sent = self
-            .exchange
-            .send(self.reach(app), request, self.push_timeout)
-            .await;
+        let sent = self.exchange.send(self.reach(app), request, self.push_timeout).await;
         let (code, answer, outcome) = match sent {
             Ok(answer) if answer.status == 200 => (Some(200), answer.body, Ok(())),
             Ok(answer) => {

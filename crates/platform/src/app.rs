@@ -155,14 +155,30 @@ pub fn change(rules: Rules<'_>, app: &App, change: AppChange, entropy: &Entropy)
     if let Some(allow) = change.allow_private_addresses {
         app.allow_private_addresses = allow;
     }
-    secrets(&mut app, change.app_secret, change.verification_token, change.encrypt_key, entropy)?;
+    secrets(
+        &mut app,
+        change.app_secret,
+        change.verification_token,
+        change.encrypt_key,
+        entropy,
+    )?;
     Ok(app)
 }
 
 /// The app with its draft in force.
 pub fn publish(app: &App, now: TimestampMs) -> App {
-    let number = app.published.as_ref().map_or(1, |version| version.number.saturating_add(1));
-    App { published: Some(AppVersion { number, published_at: now, config: app.draft.clone() }), ..app.clone() }
+    let number = app
+        .published
+        .as_ref()
+        .map_or(1, |version| version.number.saturating_add(1));
+    App {
+        published: Some(AppVersion {
+            number,
+            published_at: now,
+            config: app.draft.clone(),
+        }),
+        ..app.clone()
+    }
 }
 
 fn secrets(
@@ -195,12 +211,21 @@ fn sized(member: &'static str, secret: Secret, chars_min: usize, chars_max: usiz
     if (chars_min..=chars_max).contains(&chars) {
         return Ok(secret);
     }
-    Err(AppError::SecretLength { member, chars, chars_min, chars_max })
+    Err(AppError::SecretLength {
+        member,
+        chars,
+        chars_min,
+        chars_max,
+    })
 }
 
 fn name_of(name: String) -> Result<String, AppError> {
     let chars = name.trim().chars().count();
-    if (1..=NAME_CHARS_MAX).contains(&chars) { Ok(name) } else { Err(AppError::Name { chars }) }
+    if (1..=NAME_CHARS_MAX).contains(&chars) {
+        Ok(name)
+    } else {
+        Err(AppError::Name { chars })
+    }
 }
 
 fn tenants_of(kind: AppKind, tenants: BTreeSet<TenantKey>) -> Result<BTreeSet<TenantKey>, AppError> {
@@ -209,7 +234,10 @@ fn tenants_of(kind: AppKind, tenants: BTreeSet<TenantKey>) -> Result<BTreeSet<Te
         AppKind::Store => TENANTS_MAX,
     };
     if tenants.len() > tenants_max {
-        return Err(AppError::Tenants { found: tenants.len(), tenants_max });
+        return Err(AppError::Tenants {
+            found: tenants.len(),
+            tenants_max,
+        });
     }
     Ok(tenants)
 }

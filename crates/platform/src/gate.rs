@@ -101,7 +101,11 @@ pub fn check(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
     app_type(subject, app)?;
     installed(subject, app)?;
     let Some(version) = &app.published else {
-        return refuse(Gate::Published, "the app has no published version".to_owned(), "publish a version of the app".to_owned());
+        return refuse(
+            Gate::Published,
+            "the app has no published version".to_owned(),
+            "publish a version of the app".to_owned(),
+        );
     };
     subscribed(subject, app)?;
     scope(subject, &version.config.scopes)?;
@@ -140,7 +144,10 @@ fn app_type(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
 
 /// Whether a type may go to apps of this kind; what is not documented is allowed.
 pub(crate) fn allows(facts: &EventTypeFacts, kind: AppKind) -> bool {
-    facts.app_types.as_ref().is_none_or(|types| types.contains(&catalogue_type(kind)))
+    facts
+        .app_types
+        .as_ref()
+        .is_none_or(|types| types.contains(&catalogue_type(kind)))
 }
 
 /// The catalogue's word for a kind of app.
@@ -168,8 +175,16 @@ fn subscribed(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
     let events = &version.config.events;
     if !subject.facts.auto_subscribed && !events.types.contains(event_type) {
         let drafted = app.draft.events.types.contains(event_type);
-        let fix = if drafted { "publish a version of the app" } else { "subscribe to the type and publish a version" };
-        return refuse(Gate::Subscribed, format!("version {} does not subscribe to `{event_type}`", version.number), fix.to_owned());
+        let fix = if drafted {
+            "publish a version of the app"
+        } else {
+            "subscribe to the type and publish a version"
+        };
+        return refuse(
+            Gate::Subscribed,
+            format!("version {} does not subscribe to `{event_type}`", version.number),
+            fix.to_owned(),
+        );
     }
     match (events.mode, &app.event_url) {
         (Mode::Webhook, None) => refuse(
@@ -194,14 +209,21 @@ fn scope(subject: &Subject<'_>, held: &std::collections::BTreeSet<larkspur_wire:
 
 /// Names in back ticks, with commas.
 pub(crate) fn quoted<T: fmt::Display>(names: &[T]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn resource(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
     match subject.resource_subscribed {
         Some(subscribed) if !subscribed.contains(&app.id) => refuse(
             Gate::ResourceSubscription,
-            format!("`{}` needs a subscription to the resource itself, and the app has none", subject.event_type),
+            format!(
+                "`{}` needs a subscription to the resource itself, and the app has none",
+                subject.event_type
+            ),
             "subscribe the app to the resource".to_owned(),
         ),
         _ => Ok(()),

@@ -33,7 +33,10 @@ pub struct Planned {
 impl Plan {
     /// Walks the gates for every app.
     pub fn new<'a>(subject: &Subject<'_>, apps: impl IntoIterator<Item = &'a Arc<App>>) -> Self {
-        let mut plan = Self { warnings: warnings(subject), ..Self::default() };
+        let mut plan = Self {
+            warnings: warnings(subject),
+            ..Self::default()
+        };
         for app in apps {
             match gate::check(subject, app) {
                 Ok(()) => plan.deliveries.push(planned(subject, app)),
@@ -59,7 +62,12 @@ fn planned(subject: &Subject<'_>, app: &Arc<App>) -> Planned {
     Planned {
         app: Arc::clone(app),
         mode: config.map(|config| config.events.mode).unwrap_or_default(),
-        withheld: subject.facts.withheld_paths(&held).iter().map(ToString::to_string).collect(),
+        withheld: subject
+            .facts
+            .withheld_paths(&held)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
@@ -67,10 +75,14 @@ fn warnings(subject: &Subject<'_>) -> Vec<String> {
     let event_type = subject.event_type;
     let mut warnings = Vec::new();
     if matches!(subject.facts.scopes, ScopeRule::Unknown) {
-        warnings.push(format!("the scopes of `{event_type}` are not documented, so no scope was asked for"));
+        warnings.push(format!(
+            "the scopes of `{event_type}` are not documented, so no scope was asked for"
+        ));
     }
     if subject.facts.app_types.is_none() {
-        warnings.push(format!("the app types of `{event_type}` are not documented, so every app type passed"));
+        warnings.push(format!(
+            "the app types of `{event_type}` are not documented, so every app type passed"
+        ));
     }
     warnings
 }

@@ -51,7 +51,8 @@ mod tests {
     use super::*;
 
     fn projected(path: &str, instead: WithheldField) -> Value {
-        let mut payload = json!({"operator": {"user_id": "u", "open_id": "o"}, "list": [{"user_id": "v"}, {"x": 1}, 7]});
+        let mut payload =
+            json!({"operator": {"user_id": "u", "open_id": "o"}, "list": [{"user_id": "v"}, {"x": 1}, 7]});
         project(&mut payload, &[path.to_owned()], instead);
         payload
     }
@@ -66,14 +67,23 @@ mod tests {
 
     #[test]
     fn a_path_goes_through_every_element_of_a_list() {
-        assert_eq!(projected("list[].user_id", WithheldField::Absent)["list"], json!([{}, {"x": 1}, 7]));
-        assert_eq!(projected("list.user_id", WithheldField::Absent)["list"], json!([{}, {"x": 1}, 7]));
+        assert_eq!(
+            projected("list[].user_id", WithheldField::Absent)["list"],
+            json!([{}, {"x": 1}, 7])
+        );
+        assert_eq!(
+            projected("list.user_id", WithheldField::Absent)["list"],
+            json!([{}, {"x": 1}, 7])
+        );
     }
 
     #[test]
     fn a_path_that_leads_nowhere_changes_nothing() {
         let payload = projected("operator.user_id.deeper", WithheldField::Null);
         assert_eq!(payload["operator"]["user_id"], "u");
-        assert_eq!(projected("nobody.user_id", WithheldField::Null)["operator"]["user_id"], "u");
+        assert_eq!(
+            projected("nobody.user_id", WithheldField::Null)["operator"]["user_id"],
+            "u"
+        );
     }
 }

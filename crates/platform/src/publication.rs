@@ -68,22 +68,37 @@ impl<'a> Publication<'a> {
         unverified: UnverifiedTypes,
     ) -> Result<Self, PublishError> {
         if json.len() > settings.event_bytes_max {
-            return Err(PublishError::TooLarge { bytes: json.len(), bytes_max: settings.event_bytes_max });
+            return Err(PublishError::TooLarge {
+                bytes: json.len(),
+                bytes_max: settings.event_bytes_max,
+            });
         }
         let body: Body<'_> = serde_json::from_slice(json).map_err(PublishError::malformed)?;
         let Some(facts) = catalog.find(body.event_type.as_str()) else {
-            let suggestion = catalog.suggest(body.event_type.as_str()).map(ToString::to_string);
-            return Err(PublishError::UnknownType { event_type: body.event_type, suggestion });
+            let suggestion = catalog.suggest(body.event_type.as_str()).map(str::to_owned);
+            return Err(PublishError::UnknownType {
+                event_type: body.event_type,
+                suggestion,
+            });
         };
         if facts.unverified && unverified == UnverifiedTypes::Refuse {
-            return Err(PublishError::Unverified { event_type: body.event_type });
+            return Err(PublishError::Unverified {
+                event_type: body.event_type,
+            });
         }
         let value: serde_json::Value = serde_json::from_str(body.event.get()).map_err(PublishError::malformed)?;
-        facts.validate(&value).map_err(|errors| PublishError::Payload { event_type: body.event_type.clone(), errors })?;
+        facts.validate(&value).map_err(|errors| PublishError::Payload {
+            event_type: body.event_type.clone(),
+            errors,
+        })?;
         let tenant_key = if TENANTLESS.contains(&body.event_type.as_str()) {
             None
         } else {
-            Some(body.tenant_key.or_else(|| settings.default_tenant.clone()).ok_or(PublishError::NoTenant)?)
+            Some(
+                body.tenant_key
+                    .or_else(|| settings.default_tenant.clone())
+                    .ok_or(PublishError::NoTenant)?,
+            )
         };
         Ok(Self {
             event_type: body.event_type,
@@ -103,7 +118,13 @@ impl<'a> Publication<'a> {
         let tenant_key = self.tenant_key.as_ref().map_or("", TenantKey::as_str);
         let app_id = self.app_id.as_ref().map_or("", AppId::as_str);
         let create_time = self.create_time.map(|time| time.0.to_string()).unwrap_or_default();
-        for part in [self.event_type.as_str(), tenant_key, app_id, &create_time, &self.payload] {
+        for part in [
+            self.event_type.as_str(),
+            tenant_key,
+            app_id,
+            &create_time,
+            &self.payload,
+        ] {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
@@ -114,6 +135,9 @@ impl<'a> Publication<'a> {
 fn create_time(given: CreateTime) -> Result<TimestampMs, PublishError> {
     match given {
         CreateTime::Number(ms) => Ok(TimestampMs(ms)),
-        CreateTime::Text(text) => text.parse().map(TimestampMs).map_err(|_| PublishError::CreateTime { found: text }),
+        CreateTime::Text(text) => text
+            .parse()
+            .map(TimestampMs)
+            .map_err(|_| PublishError::CreateTime { found: text }),
     }
 }

@@ -30,7 +30,10 @@ pub fn render(
     withheld: &[String],
     instead: WithheldField,
 ) -> Result<Vec<u8>, RenderError> {
-    let failed = |source| RenderError { event_id: event.id.clone(), source };
+    let failed = |source| RenderError {
+        event_id: event.id.clone(),
+        source,
+    };
     let payload = match ticket_payload(event, app) {
         Some(payload) => serde_json::value::to_raw_value(&payload).map_err(failed)?,
         None => projected(&event.payload, withheld, instead).map_err(failed)?,
@@ -58,7 +61,9 @@ fn ticket_payload(event: &EventRow, app: &App) -> Option<serde_json::Value> {
 /// 32 bytes that a push makes its initialisation vector, nonce and message id of: the same for the same attempt, and
 /// nobody without the App Secret can tell them.
 pub fn push_seed(app: &App, delivery: DeliveryId, attempt: u32) -> [u8; 32] {
-    let hash = Sha256::new().chain_update(app.app_secret.expose()).chain_update(delivery.0.to_be_bytes());
+    let hash = Sha256::new()
+        .chain_update(app.app_secret.expose())
+        .chain_update(delivery.0.to_be_bytes());
     hash.chain_update(attempt.to_be_bytes()).finalize().into()
 }
 

@@ -34,7 +34,9 @@ mod tests {
     fn ladder(from: RetryFrom) -> Vec<Option<i64>> {
         let settings = DeliverySettings::default();
         let (first, ended) = (TimestampMs(0), TimestampMs(20_000));
-        (1..=5).map(|attempts| next_try(&settings, from, attempts, first, ended).map(|at| at.0)).collect()
+        (1..=5)
+            .map(|attempts| next_try(&settings, from, attempts, first, ended).map(|at| at.0))
+            .collect()
     }
 
     #[test]

@@ -166,10 +166,18 @@ impl Settings {
     /// Checks what the types cannot say.
     pub fn validate(&self) -> Result<(), SettingsError> {
         let refuse = |path, found: &dyn ToString, expected| {
-            Err(SettingsError { path, found: found.to_string(), expected })
+            Err(SettingsError {
+                path,
+                found: found.to_string(),
+                expected,
+            })
         };
         if self.sessions.ping_interval_seconds == 0 {
-            return refuse("sessions.ping_interval_seconds", &0, "it must be at least 1: at 0 every SDK floods the server");
+            return refuse(
+                "sessions.ping_interval_seconds",
+                &0,
+                "it must be at least 1: at 0 every SDK floods the server",
+            );
         }
         if self.sessions.per_app_max == 0 {
             return refuse("sessions.per_app_max", &0, "it must be at least 1");
@@ -186,7 +194,11 @@ impl Settings {
         }
         if !(1..=larkspur_wire::FRAGMENT_BYTES_MAX).contains(&self.assumptions.fragment_bytes) {
             let found = self.assumptions.fragment_bytes;
-            return refuse("assumptions.fragment_bytes", &found, "it must be 1 to 524288: Python closes on frames over 1 MiB");
+            return refuse(
+                "assumptions.fragment_bytes",
+                &found,
+                "it must be 1 to 524288: Python closes on frames over 1 MiB",
+            );
         }
         Ok(())
     }

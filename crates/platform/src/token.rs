@@ -43,7 +43,10 @@ pub struct Token {
 pub fn issue(app: &App, bearer: &Bearer, now: TimestampMs) -> Token {
     let slot = now.0.div_euclid(SLOT_MS);
     let expires_in_seconds = (slot * SLOT_MS + LIFETIME_MS - now.0) / 1000;
-    Token { secret: Secret::from(text(app, bearer, slot)), expires_in_seconds }
+    Token {
+        secret: Secret::from(text(app, bearer, slot)),
+        expires_in_seconds,
+    }
 }
 
 /// Whom a token speaks for, or `None` when it is no token of the app, or has expired.
@@ -119,8 +122,8 @@ fn ticket_of(app: &App, slot: i64) -> Secret {
 
 /// 128 bits of an HMAC-SHA-256, in hexadecimal.
 fn mac(app: &App, message: &str) -> String {
-    let mut hmac = Hmac::<Sha256>::new_from_slice(app.app_secret.expose().as_bytes())
-        .expect("HMAC takes keys of every length");
+    let mut hmac =
+        Hmac::<Sha256>::new_from_slice(app.app_secret.expose().as_bytes()).expect("HMAC takes keys of every length");
     hmac.update(app.id.as_str().as_bytes());
     hmac.update(message.as_bytes());
     hex(&hmac.finalize().into_bytes()[..16])
@@ -156,7 +159,10 @@ mod tests {
         let (app, now) = (app(), TimestampMs(SLOT_MS * 1_000));
         let token = issue(&app, &Bearer::App(app.id.clone()), now).secret;
         let ticket = ticket(&app, now);
-        let reset = App { app_secret: "another".into(), ..app.clone() };
+        let reset = App {
+            app_secret: "another".into(),
+            ..app.clone()
+        };
         assert!(verify(&app, token.expose(), now).is_some() && verify(&reset, token.expose(), now).is_none());
         assert!(ticket_matches(&app, ticket.expose(), now) && !ticket_matches(&reset, ticket.expose(), now));
     }
@@ -172,7 +178,13 @@ mod tests {
     #[test]
     fn what_is_no_token_is_refused() {
         let app = app();
-        for token in ["", "t-", "a-cli_9f5343c580712544", "t-cli_x.zz.mac.tenant", &"t".repeat(10_000)] {
+        for token in [
+            "",
+            "t-",
+            "a-cli_9f5343c580712544",
+            "t-cli_x.zz.mac.tenant",
+            &"t".repeat(10_000),
+        ] {
             assert_eq!(verify(&app, token, TimestampMs(0)), None, "{token:.40}");
         }
     }

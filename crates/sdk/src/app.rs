@@ -102,7 +102,11 @@ impl App {
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, AppError> {
-        let required = |name| variable(name).filter(|value| !value.is_empty()).ok_or(AppError::Missing { name });
+        let required = |name| {
+            variable(name)
+                .filter(|value| !value.is_empty())
+                .ok_or(AppError::Missing { name })
+        };
         let mut app = Self::new(&required("FEISHU_APP_ID")?, required("FEISHU_APP_SECRET")?)?;
         app.encrypt_key = variable("FEISHU_ENCRYPT_KEY").unwrap_or_default().into();
         app.verification_token = variable("FEISHU_VERIFICATION_TOKEN").unwrap_or_default().into();
@@ -144,7 +148,10 @@ impl App {
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("id", &self.id).field("domain", &self.domain).finish_non_exhaustive()
+        f.debug_struct("App")
+            .field("id", &self.id)
+            .field("domain", &self.domain)
+            .finish_non_exhaustive()
     }
 }
 
@@ -153,7 +160,12 @@ mod tests {
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<App, AppError> {
-        let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         App::from_variables(find)
     }
 
@@ -174,7 +186,11 @@ mod tests {
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         assert_eq!(from(&[]).unwrap_err(), AppError::Missing { name: "FEISHU_APP_ID" });
-        let wrong = [("FEISHU_APP_ID", "cli_1"), ("FEISHU_APP_SECRET", "s"), ("FEISHU_BASE_URL", "127.0.0.1:7070")];
+        let wrong = [
+            ("FEISHU_APP_ID", "cli_1"),
+            ("FEISHU_APP_SECRET", "s"),
+            ("FEISHU_BASE_URL", "127.0.0.1:7070"),
+        ];
         assert!(matches!(from(&wrong), Err(AppError::BadDomain { .. })));
         assert!(matches!(App::new("9f53", "s"), Err(AppError::BadAppId(_))));
     }

@@ -91,7 +91,9 @@ impl Delivery {
             transport,
             extra: header.extra.clone(),
         };
-        Self { inner: Arc::new(Inner { meta, envelope }) }
+        Self {
+            inner: Arc::new(Inner { meta, envelope }),
+        }
     }
 
     /// What is known of the event besides its payload.

@@ -33,7 +33,9 @@ pub(crate) async fn dispatch(router: &Router, envelope: Envelope, transport: Tra
     let meta = delivery.meta().clone();
     let started = Instant::now();
     // Making the arguments is the handler's work too, so a panic there is caught as well.
-    let handled = AssertUnwindSafe(async { Some(router.handle(delivery)?.await) }).catch_unwind().await;
+    let handled = AssertUnwindSafe(async { Some(router.handle(delivery)?.await) })
+        .catch_unwind()
+        .await;
     let took = started.elapsed();
     if took > SLOW {
         let deadline = ACK_DEADLINE.as_secs();

@@ -44,7 +44,7 @@ pub trait RawHandler<M, S>: Clone + Send + Sync + 'static {
 /// Implements both traits for functions of one more argument at a time.
 macro_rules! handlers {
     ($($arg:ident),*) => {
-        #[expect(non_snake_case, reason = "one name serves as the type and the value of an argument")]
+        #[allow(clippy::allow_attributes, non_snake_case, reason = "a name serves as type and value, if there is any")]
         impl<F, Fut, Out, S, T, $($arg),*> Handler<(T, $($arg,)*), S> for F
         where
             F: Fn(Event<T>, $($arg),*) -> Fut + Clone + Send + Sync + 'static,

@@ -37,25 +37,40 @@ pub struct RouterError {
 }
 
 fn quoted(types: &BTreeSet<String>) -> String {
-    types.iter().map(|event_type| format!("`{event_type}`")).collect::<Vec<_>>().join(", ")
+    types
+        .iter()
+        .map(|event_type| format!("`{event_type}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl<S> Default for Router<S> {
     fn default() -> Self {
-        Self { routes: BTreeMap::new(), fallback: None, twice: BTreeSet::new() }
+        Self {
+            routes: BTreeMap::new(),
+            fallback: None,
+            twice: BTreeSet::new(),
+        }
     }
 }
 
 impl<S> Clone for Router<S> {
     fn clone(&self) -> Self {
-        Self { routes: self.routes.clone(), fallback: self.fallback.clone(), twice: self.twice.clone() }
+        Self {
+            routes: self.routes.clone(),
+            fallback: self.fallback.clone(),
+            twice: self.twice.clone(),
+        }
     }
 }
 
 impl<S> fmt::Debug for Router<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let types: Vec<_> = self.routes.keys().collect();
-        f.debug_struct("Router").field("types", &types).field("fallback", &self.fallback.is_some()).finish()
+        f.debug_struct("Router")
+            .field("types", &types)
+            .field("fallback", &self.fallback.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,12 +82,16 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Adds a handler for the event type of its first argument.
     pub fn on<M, H: Handler<M, S>>(self, handler: H) -> Self {
-        self.route(H::KEY, move |delivery, state| Box::pin(handler.clone().call(delivery, state)))
+        self.route(H::KEY, move |delivery, state| {
+            Box::pin(handler.clone().call(delivery, state))
+        })
     }
 
     /// Adds a handler for an event type that no struct exists for.
     pub fn on_raw<M, H: RawHandler<M, S>>(self, event_type: &str, handler: H) -> Self {
-        self.route(event_type, move |delivery, state| Box::pin(handler.clone().call(delivery, state)))
+        self.route(event_type, move |delivery, state| {
+            Box::pin(handler.clone().call(delivery, state))
+        })
     }
 
     /// Sets the handler for every event type that has no other. Without one, such events are acknowledged and logged.
@@ -80,7 +99,9 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         if self.fallback.is_some() {
             self.twice.insert("the fallback".to_owned());
         }
-        self.fallback = Some(Arc::new(move |delivery, state| Box::pin(handler.clone().call(delivery, state))));
+        self.fallback = Some(Arc::new(move |delivery, state| {
+            Box::pin(handler.clone().call(delivery, state))
+        }));
         self
     }
 
@@ -91,7 +112,11 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
             Arc::new(move |delivery, ()| route(delivery, state.clone()))
         };
         Router {
-            routes: self.routes.into_iter().map(|(event_type, route)| (event_type, bind(route))).collect(),
+            routes: self
+                .routes
+                .into_iter()
+                .map(|(event_type, route)| (event_type, bind(route)))
+                .collect(),
             fallback: self.fallback.map(bind),
             twice: self.twice,
         }
@@ -99,7 +124,13 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Whether the router can be right: no event type has two handlers. Connecting and making a webhook check it too.
     pub fn check(&self) -> Result<(), RouterError> {
-        if self.twice.is_empty() { Ok(()) } else { Err(RouterError { types: self.twice.clone() }) }
+        if self.twice.is_empty() {
+            Ok(())
+        } else {
+            Err(RouterError {
+                types: self.twice.clone(),
+            })
+        }
     }
 
     fn route(mut self, event_type: &str, route: impl Fn(Delivery, S) -> Handling + Send + Sync + 'static) -> Self {
@@ -113,7 +144,10 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 impl Router {
     /// What to do with an event; `None` when no handler is there.
     pub(crate) fn handle(&self, delivery: Delivery) -> Option<Handling> {
-        let route = self.routes.get(&delivery.meta().event_type).or(self.fallback.as_ref())?;
+        let route = self
+            .routes
+            .get(&delivery.meta().event_type)
+            .or(self.fallback.as_ref())?;
         Some(route(delivery, ()))
     }
 }

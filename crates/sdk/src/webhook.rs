@@ -58,7 +58,12 @@ impl App {
         if self.encrypt_key.is_empty() && self.verification_token.is_empty() {
             return Err(WebhookError::Unprotected);
         }
-        Ok(Webhook { inner: Arc::new(Inner { app: self.clone(), router }) })
+        Ok(Webhook {
+            inner: Arc::new(Inner {
+                app: self.clone(),
+                router,
+            }),
+        })
     }
 }
 
@@ -101,13 +106,22 @@ where
 {
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
-        return Err(Refusal(StatusCode::METHOD_NOT_ALLOWED, format!("events come by POST, not by {}", head.method)));
+        return Err(Refusal(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("events come by POST, not by {}", head.method),
+        ));
     }
     let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     match read {
         Ok(Ok(body)) => Ok((head.headers, body.to_bytes())),
-        Ok(Err(error)) => Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, format!("the body cannot be read: {error}"))),
-        Err(_) => Err(Refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".to_owned())),
+        Ok(Err(error)) => Err(Refusal(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body cannot be read: {error}"),
+        )),
+        Err(_) => Err(Refusal(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not arrive in time".to_owned(),
+        )),
     }
 }
 
@@ -131,23 +145,36 @@ impl Inner {
                 self.authenticate(headers, body, sealed, &envelope)?;
                 Ok(self.handle(envelope).await)
             }
-            Incoming::Sealed(_) => Err(Refusal(StatusCode::BAD_REQUEST, "the body is encrypted twice".to_owned())),
+            Incoming::Sealed(_) => Err(Refusal(
+                StatusCode::BAD_REQUEST,
+                "the body is encrypted twice".to_owned(),
+            )),
         }
     }
 
     /// The challenge is not signed, by the official rules.
     fn challenge(&self, challenge: Challenge) -> Result<Response<Full<Bytes>>, Refusal> {
         self.check_token(&challenge.token)?;
-        let reply = ChallengeReply { challenge: challenge.challenge };
+        let reply = ChallengeReply {
+            challenge: challenge.challenge,
+        };
         Ok(response(StatusCode::OK, reply.write().into()))
     }
 
     fn authenticate(&self, headers: &HeaderMap, body: &[u8], sealed: bool, envelope: &Envelope) -> Result<(), Refusal> {
         let key = &self.app.encrypt_key;
         if !key.is_empty() {
-            let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let text = |name| {
+                headers
+                    .get(name)
+                    .and_then(|value| value.to_str().ok())
+                    .unwrap_or_default()
+            };
             if !verify(text(TIMESTAMP), text(NONCE), key, body, text(SIGNATURE)) {
-                return Err(Refusal(StatusCode::FORBIDDEN, "the signature does not fit the body".to_owned()));
+                return Err(Refusal(
+                    StatusCode::FORBIDDEN,
+                    "the signature does not fit the body".to_owned(),
+                ));
             }
             if !sealed {
                 let msg = "the body is not encrypted, and the receiver has an Encrypt Key";
@@ -162,7 +189,10 @@ impl Inner {
         if expected.is_empty() || expected == token {
             return Ok(());
         }
-        Err(Refusal(StatusCode::FORBIDDEN, "the Verification Token is not the receiver's".to_owned()))
+        Err(Refusal(
+            StatusCode::FORBIDDEN,
+            "the Verification Token is not the receiver's".to_owned(),
+        ))
     }
 
     async fn handle(&self, envelope: Envelope) -> Response<Full<Bytes>> {
@@ -170,9 +200,10 @@ impl Inner {
             Outcome::Handled(Answer(Some(json))) => response(StatusCode::OK, json.into()),
             Outcome::Handled(Answer(None)) => success("success"),
             Outcome::NoHandler => success("no handler"),
-            Outcome::Failed => {
-                response(StatusCode::INTERNAL_SERVER_ERROR, Bytes::from_static(br#"{"msg":"the handler failed"}"#))
-            }
+            Outcome::Failed => response(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Bytes::from_static(br#"{"msg":"the handler failed"}"#),
+            ),
         }
     }
 }
@@ -184,6 +215,9 @@ fn success(msg: &str) -> Response<Full<Bytes>> {
 fn response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(json));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     response
 }

@@ -82,7 +82,13 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { received, handled, failed, unhandled, connections } = self;
+        let Self {
+            received,
+            handled,
+            failed,
+            unhandled,
+            connections,
+        } = self;
         write!(f, "received {received} events over {connections} connections: ")?;
         write!(f, "{handled} handled, {failed} failed, {unhandled} without a handler")
     }
@@ -110,7 +116,11 @@ impl App {
     /// A client that receives over a persistent connection. Awaiting it returns when it is shut down, or when the
     /// platform refuses the app for good; a lost connection is opened again.
     pub fn connect(&self, router: Router) -> Connect {
-        Connect { app: self.clone(), router, shutdown: Box::pin(std::future::pending()) }
+        Connect {
+            app: self.clone(),
+            router,
+            shutdown: Box::pin(std::future::pending()),
+        }
     }
 }
 
@@ -175,6 +185,9 @@ impl IntoFuture for Connect {
 
 impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect").field("app", &self.app).field("router", &self.router).finish_non_exhaustive()
+        f.debug_struct("Connect")
+            .field("app", &self.app)
+            .field("router", &self.router)
+            .finish_non_exhaustive()
     }
 }

@@ -44,7 +44,10 @@ impl SqliteStore {
     /// Opens a file, makes it when there is none, and brings its schema up to date. One process at a time has it.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let Opened { writer, readers, lock } = open::open(path, options)?;
-        Ok(Self { readers: Readers::new(readers), writer: Writer::start(writer, lock, options.waiting_max)? })
+        Ok(Self {
+            readers: Readers::new(readers),
+            writer: Writer::start(writer, lock, options.waiting_max)?,
+        })
     }
 
     /// Writes what waits, and closes the file; what is asked afterwards is refused. Dropping the store does the same
@@ -61,5 +64,8 @@ impl SqliteStore {
 
 /// What a failed statement becomes.
 fn failed(doing: &'static str) -> impl FnOnce(rusqlite::Error) -> StoreError {
-    move |source| StoreError::Backend { doing, source: Box::new(source) }
+    move |source| StoreError::Backend {
+        doing,
+        source: Box::new(source),
+    }
 }

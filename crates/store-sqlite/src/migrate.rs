@@ -31,7 +31,9 @@ pub(crate) fn migrate(
     }
     for (idx, sql) in MIGRATIONS.iter().enumerate().skip(applied.len()) {
         transaction.execute_batch(sql).map_err(sqlite)?;
-        transaction.execute(REMEMBER, params![idx as i64 + 1, &Sha256::digest(sql)[..]]).map_err(sqlite)?;
+        transaction
+            .execute(REMEMBER, params![idx as i64 + 1, &Sha256::digest(sql)[..]])
+            .map_err(sqlite)?;
     }
     transaction.commit().map_err(sqlite)
 }

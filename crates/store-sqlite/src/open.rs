@@ -24,7 +24,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 4, waiting_max: 8_192 }
+        Self {
+            readers: 4,
+            waiting_max: 8_192,
+        }
     }
 }
 
@@ -89,22 +92,37 @@ pub(crate) struct Opened {
 
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < SQLITE_VERSION_MIN {
-        return Err(OpenError::SqliteTooOld { found: rusqlite::version() });
+        return Err(OpenError::SqliteTooOld {
+            found: rusqlite::version(),
+        });
     }
     let lock = lock(path)?;
-    let io = |source| OpenError::Io { path: path.to_owned(), source };
+    let io = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    };
     drop(private(path).map_err(io)?);
-    let sqlite = |source: rusqlite::Error| OpenError::Sqlite { path: path.to_owned(), source: Box::new(source) };
+    let sqlite = |source: rusqlite::Error| OpenError::Sqlite {
+        path: path.to_owned(),
+        source: Box::new(source),
+    };
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
     migrate::migrate(&mut writer, sqlite)?;
     let readers = (0..options.readers.max(1)).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite));
-    Ok(Opened { writer, readers: readers.collect::<Result<_, _>>()?, lock })
+    Ok(Opened {
+        writer,
+        readers: readers.collect::<Result<_, _>>()?,
+        lock,
+    })
 }
 
 /// SQLite's own locks are taken per transaction; this one is held for as long as the store lives.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let lock_path = PathBuf::from(format!("{}.lock", path.display()));
-    let io = |source| OpenError::Io { path: lock_path.clone(), source };
+    let io = |source| OpenError::Io {
+        path: lock_path.clone(),
+        source,
+    };
     let file = private(&lock_path).map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

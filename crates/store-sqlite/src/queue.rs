@@ -1,9 +1,7 @@
 //! Accepting, leasing, settling.
 
 use async_trait::async_trait;
-use larkspur_store::{
-    Accepted, Claim, DeliveryQueue, NewDelivery, NewEvent, Settlement, StoreError, Verdict,
-};
+use larkspur_store::{Accepted, Claim, DeliveryQueue, NewDelivery, NewEvent, Settlement, StoreError, Verdict};
 use larkspur_wire::{EventId, TimestampMs};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -47,11 +45,19 @@ const ACCEPT: &str = "accept events";
 fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreError> {
     let known: Option<(i64, Vec<u8>)> = tx
         .prepare_cached(DIGEST)
-        .and_then(|mut statement| statement.query_row([event.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .and_then(|mut statement| {
+            statement
+                .query_row([event.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })
         .map_err(failed(ACCEPT))?;
     if let Some((seq, digest)) = known {
         let same = digest == event.digest;
-        return if same { Ok(Accepted::Repeated(deliveries_of(tx, seq)?)) } else { Ok(Accepted::Conflict) };
+        return if same {
+            Ok(Accepted::Repeated(deliveries_of(tx, seq)?))
+        } else {
+            Ok(Accepted::Conflict)
+        };
     }
     let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
     let row = params![
@@ -67,7 +73,13 @@ fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreE
     let seq = tx.last_insert_rowid();
     for delivery in &event.deliveries {
         let NewDelivery { id, app_id, withheld } = delivery;
-        let row = params![id.0.to_be_bytes(), seq, app_id.as_str(), write_withheld(withheld), event.lease_until.0];
+        let row = params![
+            id.0.to_be_bytes(),
+            seq,
+            app_id.as_str(),
+            write_withheld(withheld),
+            event.lease_until.0
+        ];
         execute(tx, ACCEPT, NEW_DELIVERY, row)?;
     }
     for (key, app_id) in &event.binds {
@@ -90,14 +102,24 @@ fn deliveries_of(connection: &Connection, event_seq: i64) -> Result<Vec<NewDeliv
 
 fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), StoreError> {
     const DOING: &str = "settle deliveries";
-    let Settlement { delivery, generation, attempt, verdict } = settlement;
+    let Settlement {
+        delivery,
+        generation,
+        attempt,
+        verdict,
+    } = settlement;
     let id = delivery.0.to_be_bytes();
     let (state, due_at) = match verdict {
         Verdict::Delivered => (DELIVERED, None),
         Verdict::Again(at) => (PENDING, Some(at.0)),
         Verdict::Dead => (DEAD, None),
     };
-    execute(tx, DOING, SETTLE, params![id, generation, state, due_at, attempt.number])?;
+    execute(
+        tx,
+        DOING,
+        SETTLE,
+        params![id, generation, state, due_at, attempt.number],
+    )?;
     let took_us = i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX);
     let row = params![
         id,
@@ -121,7 +143,10 @@ fn claim_due(tx: &Transaction<'_>, now: TimestampMs, until: TimestampMs, limit: 
     for seq in due {
         execute(tx, DOING, LEASE, params![seq, until.0])?;
         let read = |row: &Row<'_>| {
-            Ok(Claim { delivery: read_delivery(row)?, event: read_event(row, DELIVERY_COLUMNS_LEN)? })
+            Ok(Claim {
+                delivery: read_delivery(row)?,
+                event: read_event(row, DELIVERY_COLUMNS_LEN)?,
+            })
         };
         claims.extend(all(tx, DOING, LEASED, [seq], read)?);
     }
@@ -142,12 +167,15 @@ impl DeliveryQueue for SqliteStore {
         if settlements.is_empty() {
             return Ok(());
         }
-        let settle = move |tx: &Transaction<'_>| settlements.iter().try_for_each(|settlement| settle_one(tx, settlement));
+        let settle =
+            move |tx: &Transaction<'_>| settlements.iter().try_for_each(|settlement| settle_one(tx, settlement));
         self.writer.write("settle deliveries", settle).await
     }
 
     async fn claim(&self, now: TimestampMs, lease_until: TimestampMs, limit: u32) -> Result<Vec<Claim>, StoreError> {
-        self.writer.write("claim deliveries", move |tx| claim_due(tx, now, lease_until, limit)).await
+        self.writer
+            .write("claim deliveries", move |tx| claim_due(tx, now, lease_until, limit))
+            .await
     }
 
     async fn next_due(&self) -> Result<Option<TimestampMs>, StoreError> {
@@ -162,7 +190,11 @@ impl DeliveryQueue for SqliteStore {
 
     async fn release_leases(&self, now: TimestampMs) -> Result<u64, StoreError> {
         const DOING: &str = "release leases";
-        self.writer.write(DOING, move |tx| execute(tx, DOING, RELEASE, [now.0]).map(|rows| rows as u64)).await
+        self.writer
+            .write(DOING, move |tx| {
+                execute(tx, DOING, RELEASE, [now.0]).map(|rows| rows as u64)
+            })
+            .await
     }
 }
 
@@ -170,5 +202,8 @@ impl DeliveryQueue for SqliteStore {
 pub(crate) fn event_seq(connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
     const DOING: &str = "read an event";
     let mut statement = connection.prepare_cached(DIGEST).map_err(failed(DOING))?;
-    statement.query_row([id.as_str()], |row| row.get(0)).optional().map_err(failed(DOING))
+    statement
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()
+        .map_err(failed(DOING))
 }

@@ -16,7 +16,10 @@ pub(crate) struct Readers {
 impl Readers {
     pub(crate) fn new(connections: Vec<Connection>) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
-        Self { idle: Arc::new(Mutex::new(connections)), permits }
+        Self {
+            idle: Arc::new(Mutex::new(connections)),
+            permits,
+        }
     }
 
     /// Runs a query on the next free connection.
@@ -25,15 +28,24 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| StoreError::Closed)?;
         let idle = Arc::clone(&self.idle);
         let take = move || {
-            let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(StoreError::Closed)?;
+            let connection = idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()
+                .ok_or(StoreError::Closed)?;
             let answer = query(&connection);
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             drop(permit);
             answer
         };
-        tokio::task::spawn_blocking(take).await.unwrap_or(Err(StoreError::Closed))
+        tokio::task::spawn_blocking(take)
+            .await
+            .unwrap_or(Err(StoreError::Closed))
     }
 }

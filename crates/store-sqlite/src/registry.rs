@@ -74,7 +74,10 @@ fn read_token(row: &Row<'_>) -> Result<ApiToken, StoreError> {
 
 fn read_binding(row: &Row<'_>) -> Result<Binding, StoreError> {
     Ok(Binding {
-        key: BindingKey { kind: parsed(row, 0, "binding")?, id: parsed(row, 1, "binding")? },
+        key: BindingKey {
+            kind: parsed(row, 0, "binding")?,
+            id: parsed(row, 1, "binding")?,
+        },
         app_id: parsed(row, 2, "binding")?,
     })
 }
@@ -83,13 +86,19 @@ fn read_binding(row: &Row<'_>) -> Result<Binding, StoreError> {
 impl Registry for SqliteStore {
     async fn apps(&self) -> Result<Vec<App>, StoreError> {
         let read = |row: &Row<'_>| read_app(&parsed::<String>(row, 0, "app")?);
-        self.readers.read(move |connection| all(connection, "read the apps", APPS, [], read)).await
+        self.readers
+            .read(move |connection| all(connection, "read the apps", APPS, [], read))
+            .await
     }
 
     async fn save_app(&self, app: &App) -> Result<(), StoreError> {
         const DOING: &str = "save an app";
         let (id, body) = (app.id.clone(), write_app(app));
-        self.writer.write(DOING, move |tx| execute(tx, DOING, SAVE_APP, params![id.as_str(), body]).map(drop)).await
+        self.writer
+            .write(DOING, move |tx| {
+                execute(tx, DOING, SAVE_APP, params![id.as_str(), body]).map(drop)
+            })
+            .await
     }
 
     async fn delete_app(&self, id: &AppId) -> Result<bool, StoreError> {
@@ -111,7 +120,9 @@ impl Registry for SqliteStore {
             let mut statement = connection.prepare_cached(BINDING).map_err(failed(DOING))?;
             let found = statement.query_row(params![key.kind, key.id], |row| row.get::<_, String>(0));
             let found = found.optional().map_err(failed(DOING))?;
-            found.map(|text| text.parse().map_err(|error| corrupt("binding", &error))).transpose()
+            found
+                .map(|text| text.parse().map_err(|error| corrupt("binding", &error)))
+                .transpose()
         };
         self.readers.read(query).await
     }
@@ -119,7 +130,13 @@ impl Registry for SqliteStore {
     async fn bindings(&self, after: Option<&BindingKey>, limit: u32) -> Result<Vec<Binding>, StoreError> {
         let (kind, id) = after.map(|key| (key.kind.clone(), key.id.clone())).unwrap_or_default();
         let query = move |connection: &Connection| {
-            all(connection, "read the bindings", BINDINGS, params![kind, id, limit], read_binding)
+            all(
+                connection,
+                "read the bindings",
+                BINDINGS,
+                params![kind, id, limit],
+                read_binding,
+            )
         };
         self.readers.read(query).await
     }
@@ -151,7 +168,8 @@ impl Registry for SqliteStore {
                 resource: parsed(row, 2, WHAT)?,
             })
         };
-        let query = move |connection: &Connection| all(connection, "read the resource subscriptions", RESOURCES, [], read);
+        let query =
+            move |connection: &Connection| all(connection, "read the resource subscriptions", RESOURCES, [], read);
         self.readers.read(query).await
     }
 
@@ -176,7 +194,9 @@ impl Registry for SqliteStore {
     }
 
     async fn tokens(&self) -> Result<Vec<ApiToken>, StoreError> {
-        self.readers.read(|connection| all(connection, "read the tokens", TOKENS, [], read_token)).await
+        self.readers
+            .read(|connection| all(connection, "read the tokens", TOKENS, [], read_token))
+            .await
     }
 
     async fn save_token(&self, token: &ApiToken) -> Result<(), StoreError> {
@@ -187,7 +207,13 @@ impl Registry for SqliteStore {
                 TokenRole::Admin => "admin",
                 TokenRole::Publish => "publish",
             };
-            execute(tx, DOING, SAVE_TOKEN, params![token.name, token.digest, role, token.created_at.0]).map(drop)
+            execute(
+                tx,
+                DOING,
+                SAVE_TOKEN,
+                params![token.name, token.digest, role, token.created_at.0],
+            )
+            .map(drop)
         };
         self.writer.write(DOING, save).await
     }
@@ -195,6 +221,10 @@ impl Registry for SqliteStore {
     async fn delete_token(&self, name: &str) -> Result<bool, StoreError> {
         const DOING: &str = "delete a token";
         let name = name.to_owned();
-        self.writer.write(DOING, move |tx| execute(tx, DOING, DELETE_TOKEN, [name]).map(|rows| rows > 0)).await
+        self.writer
+            .write(DOING, move |tx| {
+                execute(tx, DOING, DELETE_TOKEN, [name]).map(|rows| rows > 0)
+            })
+            .await
     }
 }

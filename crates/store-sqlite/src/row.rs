@@ -68,7 +68,10 @@ pub(crate) fn read_app(json: &str) -> Result<App, StoreError> {
 
 /// A stored value that does not fit its type.
 pub(crate) fn corrupt(what: &'static str, found: &dyn ToString) -> StoreError {
-    StoreError::Corrupt { what, found: found.to_string() }
+    StoreError::Corrupt {
+        what,
+        found: found.to_string(),
+    }
 }
 
 /// Reads a column as text of some type.
@@ -94,7 +97,9 @@ pub(crate) fn read_event(row: &Row<'_>, at: usize) -> Result<EventRow, StoreErro
     Ok(EventRow {
         id: parsed(row, at, WHAT)?,
         event_type: parsed(row, at + 1, WHAT)?,
-        tenant_key: tenant_key.map(|text| text.parse().map_err(|error| corrupt(WHAT, &error))).transpose()?,
+        tenant_key: tenant_key
+            .map(|text| text.parse().map_err(|error| corrupt(WHAT, &error)))
+            .transpose()?,
         create_time: TimestampMs(column(row, at + 3, WHAT)?),
         accepted_at: TimestampMs(column(row, at + 4, WHAT)?),
         payload: column::<Vec<u8>>(row, at + 5, WHAT)?.into(),
@@ -148,7 +153,10 @@ pub(crate) fn write_withheld(paths: &[String]) -> Option<String> {
 }
 
 pub(crate) fn read_withheld(json: Option<&str>) -> Result<Vec<String>, StoreError> {
-    json.map_or_else(|| Ok(Vec::new()), |json| serde_json::from_str(json).map_err(|error| corrupt("delivery", &error)))
+    json.map_or_else(
+        || Ok(Vec::new()),
+        |json| serde_json::from_str(json).map_err(|error| corrupt("delivery", &error)),
+    )
 }
 
 pub(crate) fn write_mode(mode: Mode) -> &'static str {

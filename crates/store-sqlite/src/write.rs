@@ -47,7 +47,7 @@ trait Job: Send {
 
 struct Work<T, F> {
     doing: &'static str,
-    work: Option<F>,
+    run: Option<F>,
     done: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -57,7 +57,7 @@ where
     F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send,
 {
     fn run(&mut self, transaction: &Transaction<'_>) -> bool {
-        let done = self.work.take().map(|work| work(transaction));
+        let done = self.run.take().map(|run| run(transaction));
         let ok = matches!(done, Some(Ok(_)));
         self.done = done;
         ok
@@ -68,7 +68,10 @@ where
         let answer = match (done, committed) {
             (Some(Ok(value)), Ok(())) => Ok(value),
             (Some(Err(error)), _) => Err(error),
-            (Some(Ok(_)), Err(error)) => Err(StoreError::Backend { doing, source: error.to_string().into() }),
+            (Some(Ok(_)), Err(error)) => Err(StoreError::Backend {
+                doing,
+                source: error.to_string().into(),
+            }),
             (None, _) => Err(StoreError::Closed),
         };
         // Who asked may have gone away.
@@ -86,9 +89,16 @@ impl Writer {
             // Only now may another process have the file.
             drop(lock);
         };
-        let thread = std::thread::Builder::new().name("larkspur-sqlite".to_owned()).spawn(write);
+        let thread = std::thread::Builder::new()
+            .name("larkspur-sqlite".to_owned())
+            .spawn(write);
         let thread = Mutex::new(Some(thread.map_err(OpenError::Thread)?));
-        Ok(Self { jobs: Mutex::new(Some(jobs)), thread, counters, waiting_max })
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            thread,
+            counters,
+            waiting_max,
+        })
     }
 
     /// Runs a write in the next transaction, and answers when it is on disk.
@@ -97,10 +107,23 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreError::Closed)?;
+        let jobs = self
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or(StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        jobs.try_send(Box::new(Work { doing, work: Some(work), done: None, reply })).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy { waiting: self.waiting_max },
+        jobs.try_send(Box::new(Work {
+            doing,
+            run: Some(work),
+            done: None,
+            reply,
+        }))
+        .map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy {
+                waiting: self.waiting_max,
+            },
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })?;
         drop(jobs);
@@ -120,7 +143,10 @@ impl Writer {
 
     pub(crate) fn counts(&self) -> CommitCounts {
         let Counters { commits, jobs } = &*self.counters;
-        CommitCounts { commits: commits.load(Ordering::Relaxed), jobs: jobs.load(Ordering::Relaxed) }
+        CommitCounts {
+            commits: commits.load(Ordering::Relaxed),
+            jobs: jobs.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -131,7 +157,7 @@ fn write(mut connection: Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, co
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.jobs.fetch_add(batch.len() as u64, Ordering::Relaxed);
         for job in batch.drain(..) {
-            job.answer(committed.as_ref().map(|()| ()));
+            job.answer(committed.as_ref().copied());
         }
     }
     if let Err(error) = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
@@ -144,7 +170,11 @@ fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for job in batch {
         transaction.execute_batch("SAVEPOINT job")?;
-        let end = if job.run(&transaction) { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+        let end = if job.run(&transaction) {
+            "RELEASE job"
+        } else {
+            "ROLLBACK TO job; RELEASE job"
+        };
         transaction.execute_batch(end)?;
     }
     transaction.commit()
@@ -157,5 +187,8 @@ pub(crate) fn execute(
     sql: &str,
     params: impl rusqlite::Params,
 ) -> Result<usize, StoreError> {
-    transaction.prepare_cached(sql).and_then(|mut statement| statement.execute(params)).map_err(failed(doing))
+    transaction
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(params))
+        .map_err(failed(doing))
 }

@@ -5,7 +5,10 @@ use larkspur_store_sqlite::{Options, SqliteStore};
 
 fn empty() -> (SqliteStore, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    (SqliteStore::open(&dir.path().join("larkspur.db"), &Options::default()).unwrap(), dir)
+    (
+        SqliteStore::open(&dir.path().join("larkspur.db"), &Options::default()).unwrap(),
+        dir,
+    )
 }
 
 larkspur_store::conformance_claims!(empty);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use larkspur_store::{Accepted, DeliveryQueue, EventQuery, Log, NewDelivery, NewEvent, DeliveryId, StoreError};
+use larkspur_store::{Accepted, DeliveryId, DeliveryQueue, EventQuery, Log, NewDelivery, NewEvent, StoreError};
 use larkspur_store_sqlite::{OpenError, Options, SqliteStore};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
@@ -25,7 +25,11 @@ fn event(n: u32) -> NewEvent {
         accepted_at: TimestampMs(0),
         payload: "{}".into(),
         digest: [0; 32],
-        deliveries: vec![NewDelivery { id: DeliveryId(n.into()), app_id: AppId::mint([1; 8]), withheld: Vec::new() }],
+        deliveries: vec![NewDelivery {
+            id: DeliveryId(n.into()),
+            app_id: AppId::mint([1; 8]),
+            withheld: Vec::new(),
+        }],
         lease_until: TimestampMs(1),
         binds: Vec::new(),
     }
@@ -39,7 +43,10 @@ async fn what_was_accepted_is_there_after_opening_again() {
     store.close().await;
     assert!(matches!(store.accept(vec![event(2)]).await, Err(StoreError::Closed)));
     let store = open(dir.path()).unwrap();
-    assert!(matches!(store.accept(vec![event(1)]).await.unwrap()[..], [Accepted::Repeated(_)]));
+    assert!(matches!(
+        store.accept(vec![event(1)]).await.unwrap()[..],
+        [Accepted::Repeated(_)]
+    ));
 }
 
 #[tokio::test]
@@ -74,7 +81,12 @@ async fn only_its_owner_can_read_it() {
     store.accept(vec![event(1)]).await.unwrap();
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", entry.path());
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o077,
+            0,
+            "{:?}",
+            entry.path()
+        );
     }
 }
 
@@ -124,15 +136,21 @@ async fn what_was_answered_survives_a_kill() {
     child.wait().unwrap();
     assert!(answered >= 200);
     let store = open(dir.path()).unwrap();
-    let page = store.events(&EventQuery { limit: 1_000, ..EventQuery::default() }).await.unwrap();
+    let page = store
+        .events(&EventQuery {
+            limit: 1_000,
+            ..EventQuery::default()
+        })
+        .await
+        .unwrap();
     assert!(page.rows.len() >= answered, "{} of {answered}", page.rows.len());
 }
 
+#[expect(clippy::print_stdout, reason = "the parent reads it")]
 async fn write_until_killed(dir: &Path) {
-    use std::io::Write;
     let store = open(dir).unwrap();
     for n in 0..900 {
         store.accept(vec![event(n)]).await.unwrap();
-        writeln!(std::io::stdout(), "answered {n}").unwrap();
+        println!("answered {n}");
     }
 }

@@ -82,19 +82,12 @@ impl Ack {
         let data = text
             .filter(|text| !text.is_empty())
             .and_then(|text| BASE64.decode(text).ok());
-        Ok(Self {
-            code: read.code,
-            data,
-        })
+        Ok(Self { code: read.code, data })
     }
 
     /// The payload: `{"code":200}`, with `data` only when there is an answer.
     pub fn write(&self) -> Vec<u8> {
         let data = self.data.as_ref().map(|json| BASE64.encode(json));
-        serde_json::to_vec(&Write {
-            code: self.code,
-            data,
-        })
-        .expect("an integer and a string are JSON")
+        serde_json::to_vec(&Write { code: self.code, data }).expect("an integer and a string are JSON")
     }
 }

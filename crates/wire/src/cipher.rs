@@ -34,9 +34,7 @@ pub enum OpenError {
         bytes: usize,
     },
     /// The padding is wrong, which nearly always means another key.
-    #[error(
-        "the encrypted body does not open, most likely because it was sealed with another Encrypt Key"
-    )]
+    #[error("the encrypted body does not open, most likely because it was sealed with another Encrypt Key")]
     WrongKey,
 }
 

@@ -88,20 +88,11 @@ pub fn explain(code: i64) -> Option<(&'static str, &'static str)> {
             "check the app access token and the tenant key",
         ),
         APP_UNAUTHORISED => ("the app is not installed in the tenant", "install it there"),
-        WRONG_SECRET => (
-            "the App Secret is wrong",
-            "copy it again from the app's page",
-        ),
-        TICKET_RESEND_FAILED => (
-            "only store apps have tickets",
-            "use the internal token interfaces",
-        ),
+        WRONG_SECRET => ("the App Secret is wrong", "copy it again from the app's page"),
+        TICKET_RESEND_FAILED => ("only store apps have tickets", "use the internal token interfaces"),
         PATH_NOT_FOUND => ("the path does not exist", "check the path"),
         METHOD_NOT_ALLOWED => ("the path takes another method", "check the method"),
-        TOKEN_MISSING => (
-            "no token came with the request",
-            "send `Authorization: Bearer …`",
-        ),
+        TOKEN_MISSING => ("no token came with the request", "send `Authorization: Bearer …`"),
         TENANT_TOKEN_INVALID => ("the tenant access token is not valid", "get a new one"),
         _ => return None,
     })

@@ -64,8 +64,7 @@ impl ClientConfig {
     }
 
     fn apply(&mut self, partial: PartialConfig) {
-        let positive =
-            |value: Option<i64>, old| value.filter(|seconds| *seconds > 0).unwrap_or(old);
+        let positive = |value: Option<i64>, old| value.filter(|seconds| *seconds > 0).unwrap_or(old);
         self.reconnect_count = partial
             .reconnect_count
             .filter(|count| *count != 0)

@@ -177,9 +177,7 @@ impl Frame {
 
     /// The answer to a ping.
     pub fn pong(service: i32, config: &ClientConfig) -> Self {
-        let payload = serde_json::to_vec(config)
-            .expect("a struct of integers is JSON")
-            .into();
+        let payload = serde_json::to_vec(config).expect("a struct of integers is JSON").into();
         let headers = vec![header(key::TYPE, "pong")];
         Self {
             service,
@@ -191,11 +189,7 @@ impl Frame {
     }
 
     /// An event in as many frames as it needs, each with at most `fragment_bytes` of payload; `next_id` numbers them.
-    pub fn event(
-        event: &Outgoing,
-        fragment_bytes: usize,
-        next_id: impl FnMut() -> u64,
-    ) -> impl Iterator<Item = Self> {
+    pub fn event(event: &Outgoing, fragment_bytes: usize, next_id: impl FnMut() -> u64) -> impl Iterator<Item = Self> {
         let mut next_id = next_id;
         let size = fragment_bytes.max(1);
         let sum = event.payload.len().div_ceil(size).max(1);
@@ -256,11 +250,7 @@ impl Frame {
         if seq >= sum {
             Err(bad(key::SEQ))
         } else {
-            Ok(Part {
-                message_id,
-                sum,
-                seq,
-            })
+            Ok(Part { message_id, sum, seq })
         }
     }
 
@@ -277,8 +267,7 @@ impl Frame {
     /// This frame as its own ack: everything echoed, `biz_rt` added, the payload replaced.
     #[must_use]
     pub fn into_ack(mut self, payload: Bytes, biz_rt_ms: u128) -> Self {
-        self.headers
-            .push(header(key::BIZ_RT, &biz_rt_ms.to_string()));
+        self.headers.push(header(key::BIZ_RT, &biz_rt_ms.to_string()));
         self.payload = Some(payload);
         self
     }

@@ -43,9 +43,7 @@ pub fn write_tokens(
 
 /// The answer of an interface that returns nothing.
 pub fn write_ok(msg: &str) -> Vec<u8> {
-    serde_json::json!({ "code": 0, "msg": msg })
-        .to_string()
-        .into_bytes()
+    serde_json::json!({ "code": 0, "msg": msg }).to_string().into_bytes()
 }
 
 /// The answer of an interface that refuses; `log_id` finds the request in the log.

@@ -94,16 +94,8 @@ impl Reassembly {
 
     /// Adds a data frame; answers the whole payload when nothing is missing any more. A fragment that came before is
     /// dropped.
-    pub fn push(
-        &mut self,
-        frame: &Frame,
-        now: TimestampMs,
-    ) -> Result<Option<Bytes>, ReassemblyError> {
-        let Part {
-            message_id,
-            sum,
-            seq,
-        } = frame.part()?;
+    pub fn push(&mut self, frame: &Frame, now: TimestampMs) -> Result<Option<Bytes>, ReassemblyError> {
+        let Part { message_id, sum, seq } = frame.part()?;
         let payload = frame.payload.clone().unwrap_or_default();
         if sum == 1 {
             return Ok(Some(payload));
@@ -114,9 +106,7 @@ impl Reassembly {
             self.forget(&message_id);
         }
         fits?;
-        if !self.messages.contains_key(&message_id)
-            && self.messages.len() >= self.limits.messages_max
-        {
+        if !self.messages.contains_key(&message_id) && self.messages.len() >= self.limits.messages_max {
             self.forget_oldest();
         }
         let new = || Message {
@@ -207,11 +197,7 @@ impl Message {
     fn join(self) -> Bytes {
         let mut whole = BytesMut::with_capacity(self.bytes);
         for seq in 0..self.sum {
-            whole.extend_from_slice(
-                self.fragments
-                    .get(&seq)
-                    .map_or(&[][..], |fragment| fragment),
-            );
+            whole.extend_from_slice(self.fragments.get(&seq).map_or(&[][..], |fragment| fragment));
         }
         whole.freeze()
     }

@@ -62,11 +62,7 @@ impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() {
-            "[empty]"
-        } else {
-            "[redacted]"
-        })
+        f.write_str(if self.is_empty() { "[empty]" } else { "[redacted]" })
     }
 }
 

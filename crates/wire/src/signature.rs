@@ -27,13 +27,7 @@ pub fn sign(timestamp: &str, nonce: &str, encrypt_key: &Secret, body: &[u8]) -> 
 }
 
 /// Whether a signature fits, in constant time; upper-case digits are taken too.
-pub fn verify(
-    timestamp: &str,
-    nonce: &str,
-    encrypt_key: &Secret,
-    body: &[u8],
-    signature: &str,
-) -> bool {
+pub fn verify(timestamp: &str, nonce: &str, encrypt_key: &Secret, body: &[u8], signature: &str) -> bool {
     let expected = sign(timestamp, nonce, encrypt_key, body);
     expected
         .as_bytes()
@@ -42,12 +36,7 @@ pub fn verify(
 }
 
 /// The signature of the old card callback (`card.action.trigger_v1`): SHA-1, with the Verification Token as key.
-pub fn sign_card_v1(
-    timestamp: &str,
-    nonce: &str,
-    verification_token: &Secret,
-    body: &[u8],
-) -> String {
+pub fn sign_card_v1(timestamp: &str, nonce: &str, verification_token: &Secret, body: &[u8]) -> String {
     let hash = Sha1::new()
         .chain_update(timestamp)
         .chain_update(nonce)

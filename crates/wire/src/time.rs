@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970-01-01 UTC.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TimestampMs(pub i64);
 
@@ -36,11 +34,7 @@ impl TimestampMs {
 
     /// As schema 1.0 envelopes carry it: seconds with a fraction, as text.
     pub fn to_wire_seconds_fraction(self) -> String {
-        format!(
-            "{}.{:03}",
-            self.0.div_euclid(1_000),
-            self.0.rem_euclid(1_000)
-        )
+        format!("{}.{:03}", self.0.div_euclid(1_000), self.0.rem_euclid(1_000))
     }
 
     /// Reads what the wire carries: seconds (up to 11 digits, with or without a fraction), milliseconds (12 to 14) or
@@ -65,9 +59,7 @@ impl TimestampMs {
         let number: i64 = whole.parse().map_err(|_| error())?;
         match (whole.len(), fraction) {
             (..=11, _) => {
-                let thousandths: i64 = format!("{fraction:0<3}")[..3]
-                    .parse()
-                    .map_err(|_| error())?;
+                let thousandths: i64 = format!("{fraction:0<3}")[..3].parse().map_err(|_| error())?;
                 Ok(Self(number * 1_000 + thousandths))
             }
             (12..=14, "") => Ok(Self(number)),

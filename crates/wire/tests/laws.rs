@@ -1,15 +1,13 @@
 //! What holds for every input.
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic")]
 
 use bytes::Bytes;
 use larkspur_wire::ack::Ack;
 use larkspur_wire::endpoint::{ConnectionQuery, EndpointReply, EndpointRequest};
-use larkspur_wire::envelope::{
-    ChallengeReply, Envelope, Incoming, NewHeader, Schema, write_v1, write_v2,
-};
+use larkspur_wire::envelope::{ChallengeReply, Envelope, Incoming, NewHeader, Schema, write_v1, write_v2};
 use larkspur_wire::frame::{Frame, Header, Outgoing};
 use larkspur_wire::{
-    AppId, EventId, Reassembly, ReassemblyError, ReassemblyLimits, Secret, TimestampMs, open, seal,
-    sign, verify,
+    AppId, EventId, Reassembly, ReassemblyError, ReassemblyLimits, Secret, TimestampMs, open, seal, sign, verify,
 };
 use proptest::prelude::*;
 use serde_json::value::RawValue;
@@ -134,10 +132,7 @@ fn a_fragment_bomb_is_refused_before_it_costs_memory() {
     let bomb = parts.push(&fragment("m", "2147483648", "0", 1), TimestampMs(0));
     assert!(matches!(
         bomb,
-        Err(ReassemblyError::TooManyFragments {
-            sum: 2_147_483_648,
-            ..
-        })
+        Err(ReassemblyError::TooManyFragments { sum: 2_147_483_648, .. })
     ));
     assert!(parts.is_empty());
 }
@@ -169,22 +164,9 @@ fn incomplete_messages_are_bounded_in_bytes_number_and_age() {
 #[test]
 fn fragments_that_contradict_each_other_are_refused() {
     let mut parts = Reassembly::default();
-    parts
-        .push(&fragment("m", "2", "0", 1), TimestampMs(0))
-        .unwrap();
+    parts.push(&fragment("m", "2", "0", 1), TimestampMs(0)).unwrap();
     let changed = parts.push(&fragment("m", "3", "1", 1), TimestampMs(0));
-    assert_eq!(
-        changed,
-        Err(ReassemblyError::SumChanged { before: 2, now: 3 })
-    );
-    assert!(
-        parts
-            .push(&fragment("m", "2", "2", 1), TimestampMs(0))
-            .is_err()
-    );
-    assert!(
-        parts
-            .push(&fragment("m", "two", "0", 1), TimestampMs(0))
-            .is_err()
-    );
+    assert_eq!(changed, Err(ReassemblyError::SumChanged { before: 2, now: 3 }));
+    assert!(parts.push(&fragment("m", "2", "2", 1), TimestampMs(0)).is_err());
+    assert!(parts.push(&fragment("m", "two", "0", 1), TimestampMs(0)).is_err());
 }

@@ -1,4 +1,5 @@
 //! Bytes that the official SDKs sent and accepted, and the examples of the official documentation.
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic")]
 
 use bytes::Bytes;
 use larkspur_wire::ack::Ack;
@@ -21,13 +22,8 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 fn unhex(text: &str) -> Bytes {
-    let pairs = text
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| std::str::from_utf8(pair).unwrap());
-    pairs
-        .map(|pair| u8::from_str_radix(pair, 16).unwrap())
-        .collect()
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
 }
 
 #[test]
@@ -57,9 +53,7 @@ fn sealing_with_their_initialisation_vector_gives_their_bytes() {
 
 fn iv_of(sealed: &str) -> [u8; 16] {
     use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(sealed)
-        .unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.decode(sealed).unwrap();
     bytes[..16].try_into().unwrap()
 }
 
@@ -75,10 +69,7 @@ fn signatures_agree() {
             Secret::from(text(vector, "key")),
         );
         let body = text(vector, "body").as_bytes();
-        assert_eq!(
-            sign(timestamp, nonce, &key, body),
-            text(vector, "signature")
-        );
+        assert_eq!(sign(timestamp, nonce, &key, body), text(vector, "signature"));
         assert!(verify(
             timestamp,
             nonce,
@@ -109,26 +100,16 @@ fn webhooks_that_all_four_sdks_accepted_are_made_and_read() {
         let iv: [u8; 16] = unhex(text(case, "iv_hex"))[..].try_into().unwrap();
         let body = seal_body(text(case, "plaintext").as_bytes(), &key, iv);
         assert_eq!(String::from_utf8(body.clone()).unwrap(), text(case, "body"));
-        let signature = sign(
-            text(webhook, "timestamp"),
-            text(webhook, "nonce"),
-            &key,
-            &body,
-        );
+        let signature = sign(text(webhook, "timestamp"), text(webhook, "nonce"), &key, &body);
         assert_eq!(signature, text(case, "x_lark_signature"));
         let Incoming::Sealed(sealed) = Incoming::parse(&body).unwrap() else {
             panic!("{body:?}")
         };
         let plain = open(&sealed, &key).unwrap();
         match Incoming::parse(&plain).unwrap() {
-            Incoming::Event(envelope) => assert!(
-                envelope
-                    .header
-                    .token
-                    .matches(text(webhook, "verification_token"))
-            ),
+            Incoming::Event(envelope) => assert!(envelope.header.token.matches(text(webhook, "verification_token"))),
             Incoming::Challenge(Challenge { token, .. }) => {
-                assert!(token.matches(text(webhook, "verification_token")))
+                assert!(token.matches(text(webhook, "verification_token")));
             }
             Incoming::Sealed(_) => panic!("sealed twice"),
         }
@@ -138,11 +119,7 @@ fn webhooks_that_all_four_sdks_accepted_are_made_and_read() {
 /// Collects every frame in the captured vectors, wherever it stands.
 fn frames_in(value: &Value, found: &mut Vec<String>) {
     match value {
-        Value::String(hex)
-            if hex.starts_with("08")
-                && hex.len() > 40
-                && hex.bytes().all(|b| b.is_ascii_hexdigit()) =>
-        {
+        Value::String(hex) if hex.starts_with("08") && hex.len() > 40 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
             found.push(hex.clone());
         }
         Value::Array(items) => items.iter().for_each(|item| frames_in(item, found)),
@@ -171,15 +148,9 @@ fn pings_pongs_and_events_are_made_byte_for_byte() {
     let frame = |idx: usize| unhex(vectors["frames"][idx].as_str().unwrap());
     assert_eq!(Frame::ping(33_554_678).write(), frame(0));
     assert_eq!(Frame::ping(0).write(), frame(1));
-    assert_eq!(
-        Frame::pong(33_554_678, &ClientConfig::default()).write(),
-        frame(2)
-    );
+    assert_eq!(Frame::pong(33_554_678, &ClientConfig::default()).write(), frame(2));
     let event = Frame::read(frame(3)).unwrap();
-    assert_eq!(
-        (event.kind(), event.seq_id, event.log_id),
-        (Kind::Event, 1, 2)
-    );
+    assert_eq!((event.kind(), event.seq_id, event.log_id), (Kind::Event, 1, 2));
     assert_eq!(event.part().unwrap().message_id.as_str(), "m1");
     let ack = event.into_ack(Ack::ok().write().into(), 7);
     assert_eq!(ack.write(), frame(4));
@@ -193,9 +164,7 @@ fn acks_of_every_sdk_are_understood() {
         for (name, ack) in ws["acks"][sdk].as_object().unwrap() {
             let frame = Frame::read(unhex(text(ack, "hex"))).unwrap();
             assert!(
-                Ack::parse(frame.payload.as_ref().unwrap())
-                    .unwrap()
-                    .is_success(),
+                Ack::parse(frame.payload.as_ref().unwrap()).unwrap().is_success(),
                 "{sdk} {name}"
             );
             assert!(frame.biz_rt_ms().is_some(), "{sdk} {name}");
@@ -205,18 +174,13 @@ fn acks_of_every_sdk_are_understood() {
         let thrown = &ws["error_acks"][sdk]["handler throws"];
         let frame = Frame::read(unhex(text(thrown, "hex"))).unwrap();
         assert!(
-            !Ack::parse(frame.payload.as_ref().unwrap())
-                .unwrap()
-                .is_success(),
+            !Ack::parse(frame.payload.as_ref().unwrap()).unwrap().is_success(),
             "{sdk}"
         );
     }
     let answered = Frame::read(unhex(text(&ws["node_handler_returning_object"], "hex"))).unwrap();
     let ack = Ack::parse(answered.payload.as_ref().unwrap()).unwrap();
-    assert_eq!(
-        ack.data.unwrap(),
-        br#"{"toast":{"type":"info","content":"ok"}}"#
-    );
+    assert_eq!(ack.data.unwrap(), br#"{"toast":{"type":"info","content":"ok"}}"#);
 }
 
 #[test]
@@ -230,10 +194,7 @@ fn captured_fragments_join() {
         let frame = Frame::read(unhex(frame.as_str().unwrap())).unwrap();
         whole = parts.push(&frame, TimestampMs(0)).unwrap();
     }
-    assert!(matches!(
-        Incoming::parse(&whole.unwrap()).unwrap(),
-        Incoming::Event(_)
-    ));
+    assert!(matches!(Incoming::parse(&whole.unwrap()).unwrap(), Incoming::Event(_)));
     assert!(parts.is_empty());
 }
 

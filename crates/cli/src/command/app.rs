@@ -89,7 +89,7 @@ pub(crate) struct Change {
     /// The Encrypt Key; empty for none.
     #[arg(long, value_name = "KEY")]
     encrypt_key: Option<String>,
-    /// Make one of these anew: app_secret, verification_token, encrypt_key.
+    /// Make one of these anew: `app_secret`, `verification_token`, `encrypt_key`.
     #[arg(long, value_name = "SECRET")]
     reset: Vec<String>,
     /// Whether its URLs may lead into private address ranges.
@@ -140,7 +140,12 @@ fn selection(names: Vec<String>) -> Option<Value> {
 impl App {
     pub(crate) async fn run(self, ui: &Ui) -> Result<(), Failure> {
         match self {
-            Self::Create { name, kind, change, platform } => {
+            Self::Create {
+                name,
+                kind,
+                change,
+                platform,
+            } => {
                 let mut body = change.into_body();
                 body.insert("name".to_owned(), name.into());
                 let kind = match kind {
@@ -153,23 +158,51 @@ impl App {
             }
             Self::List { platform } => {
                 let apps = platform.connect()?.get("/apps").await?;
-                apps["items"].as_array().into_iter().flatten().for_each(|app| print_short(ui, app));
+                apps["items"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .for_each(|app| print_short(ui, app));
             }
-            Self::Show { app_id, reveal, platform } => {
-                print(ui, &platform.connect()?.get(&format!("/apps/{app_id}?reveal={reveal}")).await?);
+            Self::Show {
+                app_id,
+                reveal,
+                platform,
+            } => {
+                print(
+                    ui,
+                    &platform
+                        .connect()?
+                        .get(&format!("/apps/{app_id}?reveal={reveal}"))
+                        .await?,
+                );
             }
-            Self::Update { app_id, change, platform } => {
+            Self::Update {
+                app_id,
+                change,
+                platform,
+            } => {
                 let body = change.into_body();
                 if body.is_empty() {
                     let failure = Failure::msg(Exit::Usage, "nothing to change");
                     return Err(failure.hint("name a change, see `larkspur app update --help`"));
                 }
                 let admin = platform.connect()?;
-                print(ui, &admin.send(Method::PATCH, &format!("/apps/{app_id}"), &body.into()).await?);
+                print(
+                    ui,
+                    &admin
+                        .send(Method::PATCH, &format!("/apps/{app_id}"), &body.into())
+                        .await?,
+                );
             }
             Self::Publish { app_id, platform } => {
                 let admin = platform.connect()?;
-                print(ui, &admin.send(Method::POST, &format!("/apps/{app_id}/versions"), &json!({})).await?);
+                print(
+                    ui,
+                    &admin
+                        .send(Method::POST, &format!("/apps/{app_id}/versions"), &json!({}))
+                        .await?,
+                );
             }
         }
         Ok(())
@@ -180,7 +213,13 @@ fn print_short(ui: &Ui, app: &Value) {
     ui.result(app, || {
         let text = |name: &str| app[name].as_str().unwrap_or_default().to_owned();
         let mode = app["published"]["events"]["mode"].as_str().unwrap_or("unpublished");
-        format!("{}  {:<7} {mode:<12} online {}  {}", text("app_id"), text("kind"), app["online"], text("name"))
+        format!(
+            "{}  {:<7} {mode:<12} online {}  {}",
+            text("app_id"),
+            text("kind"),
+            app["online"],
+            text("name")
+        )
     });
 }
 
@@ -188,13 +227,31 @@ fn print(ui: &Ui, app: &Value) {
     ui.result(app, || {
         let mut text = String::new();
         let line = |text: &mut String, name: &str, value: String| text.push_str(&format!("{name:<20} {value}\n"));
-        for name in ["app_id", "name", "kind", "app_secret", "verification_token", "encrypt_key", "event_url"] {
+        for name in [
+            "app_id",
+            "name",
+            "kind",
+            "app_secret",
+            "verification_token",
+            "encrypt_key",
+            "event_url",
+        ] {
             if let Some(value) = app[name].as_str() {
                 line(&mut text, name, value.to_owned());
             }
         }
         let names = |value: &Value| value.as_array().map_or(0, Vec::len);
-        line(&mut text, "tenants", app["tenants"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
+        line(
+            &mut text,
+            "tenants",
+            app["tenants"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+        );
         for (name, config) in [("draft", &app["draft"]), ("published", &app["published"])] {
             if config.is_null() {
                 line(&mut text, name, "nothing yet; run `larkspur app publish`".to_owned());

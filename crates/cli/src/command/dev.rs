@@ -54,7 +54,11 @@ impl Dev {
         let listener = self.listen().await?;
         let url = format!("http://{}", listener.local_addr()?);
         let mut file = ready::file(&self.data_dir, url)?;
-        let inbox = if self.demo { demo::router(*ui, "webhook") } else { Router::new().fallback(inbox::take) };
+        let inbox = if self.demo {
+            demo::router(*ui, "webhook")
+        } else {
+            Router::new().fallback(inbox::take)
+        };
         let server = ServerConfig {
             public_url: None,
             guard: HostGuard::Loopback,
@@ -69,7 +73,9 @@ impl Dev {
         file.write(&self.data_dir)?;
         print::ready(ui, &engine, &file);
         let printing = tokio::spawn(print::activity(*ui, activity, self.demo));
-        let demo = self.demo.then(|| tokio::spawn(demo::run(*ui, engine.clone(), file.clone(), stop.clone())));
+        let demo = self
+            .demo
+            .then(|| tokio::spawn(demo::run(*ui, engine.clone(), file.clone(), stop.clone())));
         ctrl_c().await;
         stop.cancel();
         if let Some(demo) = demo {
@@ -94,7 +100,9 @@ impl Dev {
     async fn listen(&self) -> Result<TcpListener, Failure> {
         let bound = TcpListener::bind(("127.0.0.1", self.port)).await;
         let bound = bound.with_context(|| format!("cannot listen on 127.0.0.1:{}", self.port));
-        bound.map_err(|error| Failure::new(Exit::Failed, error).hint("choose another port with --port, or any with --port 0"))
+        bound.map_err(|error| {
+            Failure::new(Exit::Failed, error).hint("choose another port with --port, or any with --port 0")
+        })
     }
 }
 

@@ -66,7 +66,11 @@ fn list(ui: &Ui, pattern: &str) {
 fn show(ui: &Ui, facts: &EventTypeFacts) {
     let app_types = match facts.app_types.as_deref() {
         None => "not documented".to_owned(),
-        Some(types) => types.iter().map(|app_type| word(*app_type)).collect::<Vec<_>>().join(", "),
+        Some(types) => types
+            .iter()
+            .map(|app_type| word(*app_type))
+            .collect::<Vec<_>>()
+            .join(", "),
     };
     let scopes = match &facts.scopes {
         ScopeRule::Unknown => "not documented".to_owned(),
@@ -92,13 +96,22 @@ fn show(ui: &Ui, facts: &EventTypeFacts) {
         let mut text = format!("{}\n", facts.event_type);
         let page = facts.doc_url.as_deref().unwrap_or("none");
         let title = facts.title.as_deref().unwrap_or("none");
-        for (name, value) in [("title", title), ("page", page), ("app types", &app_types), ("scopes", &scopes)] {
+        for (name, value) in [
+            ("title", title),
+            ("page", page),
+            ("app types", &app_types),
+            ("scopes", &scopes),
+        ] {
             text.push_str(&format!("  {name:<10} {value}\n"));
         }
         text.push_str("  fields\n");
         for field in &facts.fields {
             let field_type = field.field_type.to_string();
-            let needs = if field.scopes.is_empty() { String::new() } else { format!("  [{}]", field.scopes.join(", ")) };
+            let needs = if field.scopes.is_empty() {
+                String::new()
+            } else {
+                format!("  [{}]", field.scopes.join(", "))
+            };
             let doc = field.doc.as_deref().unwrap_or_default();
             text.push_str(&format!("    {:<44} {field_type:<14} {doc}{needs}\n", field.path));
         }

@@ -72,7 +72,12 @@ impl Listen {
         let app = self.app()?;
         let done = CancellationToken::new();
         let left = self.max_events.map(|left| Arc::new(AtomicU64::new(left)));
-        let printer = Printer { ui: *ui, pattern: self.event.as_str().into(), left: left.clone(), done: done.clone() };
+        let printer = Printer {
+            ui: *ui,
+            pattern: self.event.as_str().into(),
+            left: left.clone(),
+            done: done.clone(),
+        };
         let router = Router::new().fallback(print).with_state(printer);
         ui.note(&format!("listening as {}; Ctrl-C ends it", app.id()));
         let timeout = self.timeout;
@@ -89,12 +94,17 @@ impl Listen {
                 () = timeout => {}
             }
         };
-        let report = app.connect(router).with_graceful_shutdown(stop).await.map_err(|error| {
-            Failure::new(Exit::NotAllowed, error).hint("check --app-id, --app-secret and --domain")
-        })?;
+        let report = app
+            .connect(router)
+            .with_graceful_shutdown(stop)
+            .await
+            .map_err(|error| Failure::new(Exit::NotAllowed, error).hint("check --app-id, --app-secret and --domain"))?;
         ui.note(&report.to_string());
         match left.map(|left| left.load(Ordering::Relaxed)) {
-            Some(left) if left > 0 => Err(Failure::msg(Exit::TimedOut, format!("{left} more events were expected"))),
+            Some(left) if left > 0 => Err(Failure::msg(
+                Exit::TimedOut,
+                format!("{left} more events were expected"),
+            )),
             _ => Ok(()),
         }
     }

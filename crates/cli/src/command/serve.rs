@@ -41,17 +41,26 @@ impl Serve {
             None => None,
         };
         home::make(&config.data)?;
-        let store = Arc::new(SqliteStore::open(&config.data.join("larkspur.db"), &Options::default())?);
+        let store = Arc::new(SqliteStore::open(
+            &config.data.join("larkspur.db"),
+            &Options::default(),
+        )?);
         let clock = MovableClock::new(now);
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let engine = Engine::start(config.settings(), Catalog::embedded(), shared, clock).await?;
         let listener = TcpListener::bind(config.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
         let address = listener.local_addr()?;
-        let server = ServerConfig { public_url: config.public_url, admin_token: Some(admin_token), ..ServerConfig::default() };
+        let server = ServerConfig {
+            public_url: config.public_url,
+            admin_token: Some(admin_token),
+            ..ServerConfig::default()
+        };
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, tls, engine.clone(), server, stop.clone()));
-        ui.result(&json!({ "ready": true, "listen": address }), || format!("ready, listening on {address}"));
+        ui.result(&json!({ "ready": true, "listen": address }), || {
+            format!("ready, listening on {address}")
+        });
         ctrl_c().await;
         stop.cancel();
         serving.await??;
@@ -63,12 +72,15 @@ impl Serve {
 
 /// The time of day.
 pub(crate) fn now() -> larkspur::TimestampMs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     larkspur::TimestampMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn admin_token(config: &Config) -> Result<Secret, Failure> {
-    let from_file = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()));
+    let from_file =
+        |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()));
     let token = match (std::env::var(TOKEN_VARIABLE), &config.admin_token_file) {
         (Ok(token), _) => token,
         (Err(_), Some(path)) => from_file(path)?,
@@ -76,7 +88,10 @@ fn admin_token(config: &Config) -> Result<Secret, Failure> {
     };
     let token = token.trim();
     if token.len() < TOKEN_CHARS_MIN {
-        let failure = Failure::msg(Exit::Usage, format!("an admin token of at least {TOKEN_CHARS_MIN} characters is needed"));
+        let failure = Failure::msg(
+            Exit::Usage,
+            format!("an admin token of at least {TOKEN_CHARS_MIN} characters is needed"),
+        );
         return Err(failure.hint(format!(
             "make one with `openssl rand -hex 32`, and give it in {TOKEN_VARIABLE} or in the file that \
              `admin_token_file` names"

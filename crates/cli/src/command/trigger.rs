@@ -75,10 +75,16 @@ impl Trigger {
         let mut event = match &self.file {
             None => find(&self.event_type)?.sample(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-                let json: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", path.display()))?;
+                let text =
+                    std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+                let json: Value =
+                    serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", path.display()))?;
                 // A whole envelope is as good as its payload.
-                if json.get("header").is_some() || json.get("uuid").is_some() { json["event"].clone() } else { json }
+                if json.get("header").is_some() || json.get("uuid").is_some() {
+                    json["event"].clone()
+                } else {
+                    json
+                }
             }
         };
         for assignment in &self.set {

@@ -76,10 +76,7 @@ mod tests {
             ..Assumptions::default()
         };
         assert!(judged(Some(500), false, &accept));
-        assert!(
-            !judged(None, true, &accept),
-            "what cannot be read is no ack"
-        );
+        assert!(!judged(None, true, &accept), "what cannot be read is no ack");
     }
 
     #[test]

@@ -28,9 +28,7 @@ pub(super) fn read(bytes: Bytes) -> Inbound {
         return Inbound::Malformed;
     };
     match frame.kind() {
-        Kind::Ping => Inbound::Ping {
-            service: frame.service,
-        },
+        Kind::Ping => Inbound::Ping { service: frame.service },
         Kind::Event => match frame.message_id() {
             Some(message_id) => Inbound::Ack {
                 message_id,
@@ -64,12 +62,7 @@ mod tests {
 
     #[test]
     fn numbers_of_frames_stay_below_what_node_can_hold() {
-        let mut ids = FrameIds {
-            last: FRAME_ID_END - 2,
-        };
-        assert_eq!(
-            [ids.next(), ids.next(), ids.next()],
-            [FRAME_ID_END - 1, 0, 1]
-        );
+        let mut ids = FrameIds { last: FRAME_ID_END - 2 };
+        assert_eq!([ids.next(), ids.next(), ids.next()], [FRAME_ID_END - 1, 0, 1]);
     }
 }

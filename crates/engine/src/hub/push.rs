@@ -65,17 +65,11 @@ impl Hub {
                         &mut counts.acks_not_ok
                     }
                 });
-                (
-                    ack.code.and_then(|code| i32::try_from(code).ok()),
-                    ack.payload,
-                    outcome,
-                )
+                (ack.code.and_then(|code| i32::try_from(code).ok()), ack.payload, outcome)
             }
             Err(failure) => (None, Bytes::new(), Err(failure.to_string())),
         };
-        let target = target
-            .map(|session: SessionId| session.to_string())
-            .unwrap_or_default();
+        let target = target.map(|session: SessionId| session.to_string()).unwrap_or_default();
         Pushed {
             mode: Mode::Websocket,
             target,
@@ -118,9 +112,7 @@ impl Hub {
                 // The sender is dropped only together with an answer, so this does not happen.
                 Ok(Err(_)) => break,
                 Err(_) => {
-                    return Err(NoAck::TimedOut {
-                        after: push.timeout,
-                    });
+                    return Err(NoAck::TimedOut { after: push.timeout });
                 }
             }
         }

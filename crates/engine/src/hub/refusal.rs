@@ -68,15 +68,9 @@ impl HandshakeRefusal {
             Self::BadTicket | Self::ShuttingDown => code::INTERNAL_ERROR,
         };
         [
-            (
-                larkspur_wire::header::HANDSHAKE_STATUS,
-                code::AUTH_FAILED.to_string(),
-            ),
+            (larkspur_wire::header::HANDSHAKE_STATUS, code::AUTH_FAILED.to_string()),
             (larkspur_wire::header::HANDSHAKE_MSG, self.to_string()),
-            (
-                larkspur_wire::header::HANDSHAKE_AUTHERRCODE,
-                auth_error.to_string(),
-            ),
+            (larkspur_wire::header::HANDSHAKE_AUTHERRCODE, auth_error.to_string()),
         ]
     }
 }

@@ -134,8 +134,7 @@ impl Room {
         if n_sessions == 0 {
             return Err(NotSent::NoSession);
         }
-        let preferred =
-            preferred.and_then(|id| state.sessions.iter().position(|session| session.id == id));
+        let preferred = preferred.and_then(|id| state.sessions.iter().position(|session| session.id == id));
         let start = preferred.unwrap_or(start % n_sessions);
         let mut failure = NotSent::NoSession;
         for idx in (start..n_sessions).chain(0..start) {

@@ -57,11 +57,7 @@ impl fmt::Display for End {
             Self::ClosedByClient { code: None } => f.write_str("closed by the client"),
             Self::Lost(error) => write!(f, "connection lost: {error}"),
             Self::Silent { since } => write!(f, "silent for {} s", since.as_secs()),
-            Self::WriteStalled => write!(
-                f,
-                "the client read nothing for {} s",
-                WRITE_TIMEOUT.as_secs()
-            ),
+            Self::WriteStalled => write!(f, "the client read nothing for {} s", WRITE_TIMEOUT.as_secs()),
             Self::Stopped => f.write_str("closed by the platform"),
         }
     }
@@ -136,9 +132,7 @@ impl Reader<'_> {
     {
         let idle_max = Duration::from_secs(u64::from(self.shared.assumptions.idle_timeout_seconds));
         let idle_max = (!idle_max.is_zero()).then_some(idle_max);
-        let probe_every = idle_max.map_or(PROBE_EVERY_MAX, |idle_max| {
-            PROBE_EVERY_MAX.min(idle_max / 3)
-        });
+        let probe_every = idle_max.map_or(PROBE_EVERY_MAX, |idle_max| PROBE_EVERY_MAX.min(idle_max / 3));
         let mut heard_at = Instant::now();
         let probe = sleep_until(heard_at + probe_every);
         tokio::pin!(probe);
@@ -182,10 +176,7 @@ impl Reader<'_> {
         match message::read(bytes) {
             Inbound::Ping { service } => {
                 let now = self.shared.clock.now();
-                self.session
-                    .counts
-                    .last_ping_at_ms
-                    .store(now.0, Ordering::Relaxed);
+                self.session.counts.last_ping_at_ms.store(now.0, Ordering::Relaxed);
                 self.pinged.notify_one();
                 self.reply(Message::Binary(
                     Frame::pong(service, &self.shared.client_config).write(),
@@ -204,9 +195,7 @@ impl Reader<'_> {
 
     fn reply(&self, message: Message) {
         if self.replies.try_send(message).is_err() {
-            self.shared
-                .counters
-                .count(|counts| &mut counts.replies_dropped);
+            self.shared.counters.count(|counts| &mut counts.replies_dropped);
         }
     }
 }
@@ -261,19 +250,14 @@ where
     if queued.deadline <= Instant::now() {
         return Ok(());
     }
-    for frame in Frame::event(&queued.event, shared.assumptions.fragment_bytes, || {
-        ids.next()
-    }) {
+    for frame in Frame::event(&queued.event, shared.assumptions.fragment_bytes, || ids.next()) {
         send(sink, Message::Binary(frame.write())).await?;
     }
     session.counts.pushed.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 
-async fn send<IO>(
-    sink: &mut SplitSink<WebSocketStream<IO>, Message>,
-    message: Message,
-) -> Result<(), End>
+async fn send<IO>(sink: &mut SplitSink<WebSocketStream<IO>, Message>, message: Message) -> Result<(), End>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {

@@ -32,10 +32,7 @@ fn hub_with(settings: SessionSettings, assumptions: Assumptions) -> Hub {
     watched_hub(settings, assumptions).0
 }
 
-fn watched_hub(
-    settings: SessionSettings,
-    assumptions: Assumptions,
-) -> (Hub, broadcast::Receiver<Activity>) {
+fn watched_hub(settings: SessionSettings, assumptions: Assumptions) -> (Hub, broadcast::Receiver<Activity>) {
     let (activity, watcher) = broadcast::channel(1_000);
     (
         Hub::new(settings, assumptions, MovableClock::new(noon), activity),

@@ -46,18 +46,9 @@ impl Tickets {
     }
 
     /// Remembers a ticket until it is used or expires.
-    pub(super) fn issue(
-        &mut self,
-        ticket: String,
-        grant: Grant,
-        now: Instant,
-    ) -> Result<(), TooMany> {
+    pub(super) fn issue(&mut self, ticket: String, grant: Grant, now: Instant) -> Result<(), TooMany> {
         self.forget_expired(now);
-        let of_app = self
-            .unused_per_app
-            .get(&grant.app_id)
-            .copied()
-            .unwrap_or_default();
+        let of_app = self.unused_per_app.get(&grant.app_id).copied().unwrap_or_default();
         if self.issued.len() >= ISSUED_MAX || of_app >= UNUSED_PER_APP_MAX {
             return Err(TooMany);
         }
@@ -147,18 +138,11 @@ mod tests {
         for n in 0..UNUSED_PER_APP_MAX {
             tickets.issue(n.to_string(), grant(1), now).unwrap();
         }
-        assert_eq!(
-            tickets.issue("one more".to_owned(), grant(1), now),
-            Err(TooMany)
-        );
-        tickets
-            .issue("another's".to_owned(), grant(2), now)
-            .unwrap();
+        assert_eq!(tickets.issue("one more".to_owned(), grant(1), now), Err(TooMany));
+        tickets.issue("another's".to_owned(), grant(2), now).unwrap();
         tickets.take("0", now).unwrap();
         tickets.issue("instead".to_owned(), grant(1), now).unwrap();
-        tickets
-            .issue("later".to_owned(), grant(1), now + TTL)
-            .unwrap();
+        tickets.issue("later".to_owned(), grant(1), now + TTL).unwrap();
     }
 
     #[test]
@@ -167,17 +151,8 @@ mod tests {
         for n in 0..ISSUED_MAX {
             tickets.issue(n.to_string(), grant(n as u64), now).unwrap();
         }
-        assert_eq!(
-            tickets.issue("one more".to_owned(), grant(0), now),
-            Err(TooMany)
-        );
-        tickets
-            .issue("later".to_owned(), grant(0), now + TTL)
-            .unwrap();
-        assert!(
-            tickets.unused.len() == 1
-                && tickets.unused_per_app.len() == 1
-                && tickets.issued.len() == 1
-        );
+        assert_eq!(tickets.issue("one more".to_owned(), grant(0), now), Err(TooMany));
+        tickets.issue("later".to_owned(), grant(0), now + TTL).unwrap();
+        assert!(tickets.unused.len() == 1 && tickets.unused_per_app.len() == 1 && tickets.issued.len() == 1);
     }
 }

@@ -144,9 +144,7 @@ impl ChallengeError {
             Self::Unresolved { .. } => "check the host name in the URL",
             Self::NothingListens { .. } => "start the receiver, and check the port in the URL",
             Self::Unreachable { .. } => "check host, port and firewall",
-            Self::Tls { .. } => {
-                "use a certificate of a public authority that fits the host name, or an http:// URL"
-            }
+            Self::Tls { .. } => "use a certificate of a public authority that fits the host name, or an http:// URL",
             Self::TimedOut { .. } => {
                 "answer the challenge at once, before other work; the Node SDK gives no answer at all when path or \
                  query differ from the path its adapter was given"
@@ -155,9 +153,7 @@ impl ChallengeError {
                 "look at the receiver's log: with a wrong or missing Encrypt Key the Node SDK ends its process here"
             }
             Self::NotHttp => "check the port in the URL and whether it should be https://",
-            Self::Redirect { .. } => {
-                "save the URL that the redirect points to; redirects are not followed"
-            }
+            Self::Redirect { .. } => "save the URL that the redirect points to; redirects are not followed",
             Self::NoHandler { .. } => "check the path in the URL, and that it takes POST",
             Self::Token { .. } => {
                 "give the receiver the app's Verification Token; SDKs built with an empty one refuse every challenge. \
@@ -166,9 +162,7 @@ impl ChallengeError {
             Self::ReceiverWithoutKey { .. } => {
                 "give the receiver the app's Encrypt Key, or remove the key from the app"
             }
-            Self::AppWithoutKey { .. } => {
-                "give the app the receiver's Encrypt Key, or build the receiver without one"
-            }
+            Self::AppWithoutKey { .. } => "give the app the receiver's Encrypt Key, or build the receiver without one",
             Self::WrongKey { .. } => {
                 "give the receiver the app's Encrypt Key. Mind the order: Go and Java take (token, key), Python takes \
                  (key, token)"
@@ -198,9 +192,7 @@ impl From<ExchangeError> for ChallengeError {
                 address: *address,
                 why,
             },
-            Cause::Connect(ConnectError::Unresolved { host, .. }) => {
-                Self::Unresolved { host: host.clone() }
-            }
+            Cause::Connect(ConnectError::Unresolved { host, .. }) => Self::Unresolved { host: host.clone() },
             Cause::Connect(ConnectError::Unreachable { address, error })
                 if error.kind() == io::ErrorKind::ConnectionRefused =>
             {

@@ -48,10 +48,7 @@ pub(super) enum ConnectError {
         why: &'static str,
     },
     #[error("connecting to {address} failed: {error}")]
-    Unreachable {
-        address: SocketAddr,
-        error: io::Error,
-    },
+    Unreachable { address: SocketAddr, error: io::Error },
     #[error("no connection within {} ms", .after.as_millis())]
     TimedOut { after: Duration },
 }
@@ -62,20 +59,12 @@ impl Connector {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let port = uri
             .port_u16()
-            .unwrap_or(if uri.scheme_str() == Some("https") {
-                443
-            } else {
-                80
-            });
+            .unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let deadline = Instant::now() + self.timeout;
-        let timed_out = || ConnectError::TimedOut {
-            after: self.timeout,
-        };
+        let timed_out = || ConnectError::TimedOut { after: self.timeout };
 
         let resolving = resolve(host, port);
-        let addresses = timeout_at(deadline, resolving)
-            .await
-            .map_err(|_| timed_out())??;
+        let addresses = timeout_at(deadline, resolving).await.map_err(|_| timed_out())??;
         let addresses = self.allowed(host, addresses)?;
         let mut failure = timed_out();
         for (idx, address) in addresses.iter().enumerate() {
@@ -97,11 +86,7 @@ impl Connector {
     }
 
     /// The addresses that pass the guard; an error when none does.
-    fn allowed(
-        &self,
-        host: &str,
-        addresses: Vec<SocketAddr>,
-    ) -> Result<Vec<SocketAddr>, ConnectError> {
+    fn allowed(&self, host: &str, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ConnectError> {
         if self.reach == Reach::Anywhere {
             return Ok(addresses);
         }

@@ -20,9 +20,7 @@ impl Endpoint {
         if text.len() > URL_BYTES_MAX {
             return Err(EndpointError::TooLong { bytes: text.len() });
         }
-        let mut url = Url::parse(text.trim()).map_err(|source| EndpointError::NotAUrl {
-            source: source.into(),
-        })?;
+        let mut url = Url::parse(text.trim()).map_err(|source| EndpointError::NotAUrl { source: source.into() })?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(EndpointError::Scheme {
                 found: url.scheme().to_owned(),
@@ -33,12 +31,9 @@ impl Endpoint {
         }
         // A fragment never leaves the client that holds it.
         url.set_fragment(None);
-        let uri = url
-            .as_str()
-            .parse()
-            .map_err(|source| EndpointError::NotAUrl {
-                source: Box::new(source),
-            })?;
+        let uri = url.as_str().parse().map_err(|source| EndpointError::NotAUrl {
+            source: Box::new(source),
+        })?;
         Ok(Self { url, uri })
     }
 
@@ -72,9 +67,7 @@ impl fmt::Display for Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Endpoint")
-            .field(&format_args!("{self}"))
-            .finish()
+        f.debug_tuple("Endpoint").field(&format_args!("{self}")).finish()
     }
 }
 
@@ -111,12 +104,8 @@ mod tests {
 
     #[test]
     fn a_url_keeps_its_query_for_the_request_and_hides_it_in_logs() {
-        let endpoint =
-            Endpoint::parse(" https://app.example.com:8443/hook?key=s3cret#top ").unwrap();
-        assert_eq!(
-            endpoint.as_str(),
-            "https://app.example.com:8443/hook?key=s3cret"
-        );
+        let endpoint = Endpoint::parse(" https://app.example.com:8443/hook?key=s3cret#top ").unwrap();
+        assert_eq!(endpoint.as_str(), "https://app.example.com:8443/hook?key=s3cret");
         assert_eq!(endpoint.uri().path_and_query().unwrap(), "/hook?key=s3cret");
         assert_eq!(endpoint.to_string(), "https://app.example.com:8443/hook");
         assert!(!format!("{endpoint:?}").contains("s3cret"));
@@ -136,14 +125,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_pushed_to_is_refused() {
-        assert!(matches!(
-            Endpoint::parse("/hook"),
-            Err(EndpointError::NotAUrl { .. })
-        ));
-        assert!(matches!(
-            Endpoint::parse("http://"),
-            Err(EndpointError::NotAUrl { .. })
-        ));
+        assert!(matches!(Endpoint::parse("/hook"), Err(EndpointError::NotAUrl { .. })));
+        assert!(matches!(Endpoint::parse("http://"), Err(EndpointError::NotAUrl { .. })));
         assert!(matches!(
             Endpoint::parse("ftp://example.com/"),
             Err(EndpointError::Scheme { .. })
@@ -153,9 +136,6 @@ mod tests {
             Err(EndpointError::Credentials)
         ));
         let long = format!("https://example.com/{}", "a".repeat(URL_BYTES_MAX));
-        assert!(matches!(
-            Endpoint::parse(&long),
-            Err(EndpointError::TooLong { .. })
-        ));
+        assert!(matches!(Endpoint::parse(&long), Err(EndpointError::TooLong { .. })));
     }
 }

@@ -122,11 +122,9 @@ fn tls(root_pem: Option<&[u8]>) -> Result<rustls::ClientConfig, WebhookSetupErro
         let certificate = certificate.map_err(|source| WebhookSetupError::Roots {
             source: Box::new(source),
         })?;
-        roots
-            .add(certificate)
-            .map_err(|source| WebhookSetupError::Roots {
-                source: Box::new(source),
-            })?;
+        roots.add(certificate).map_err(|source| WebhookSetupError::Roots {
+            source: Box::new(source),
+        })?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
@@ -221,22 +219,14 @@ impl ExchangeError {
             if let Some(http) = link.downcast_ref::<hyper::Error>() {
                 match http {
                     http if http.is_parse() || http.is_parse_too_large() => return Cause::NotHttp,
-                    http if http.is_incomplete_message()
-                        || http.is_canceled()
-                        || http.is_closed() =>
-                    {
+                    http if http.is_incomplete_message() || http.is_canceled() || http.is_closed() => {
                         return Cause::Closed;
                     }
                     _ => {}
                 }
             }
             let io = link.downcast_ref::<io::Error>();
-            if io.is_some_and(|io| {
-                matches!(
-                    io.kind(),
-                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
-                )
-            }) {
+            if io.is_some_and(|io| matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)) {
                 return Cause::Closed;
             }
             // An I/O error hides the error that it wraps from `source`.

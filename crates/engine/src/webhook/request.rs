@@ -59,11 +59,7 @@ pub(super) fn build(
 fn parts(seed: &[u8; 32]) -> ([u8; 16], String, String) {
     let (iv, rest) = seed.split_at(16);
     let (nonce, request_id) = rest.split_at(8);
-    (
-        std::array::from_fn(|idx| iv[idx]),
-        hex(nonce),
-        hex(request_id),
-    )
+    (std::array::from_fn(|idx| iv[idx]), hex(nonce), hex(request_id))
 }
 
 /// A value no endpoint can guess.

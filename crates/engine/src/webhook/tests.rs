@@ -57,7 +57,5 @@ fn push(body: &'static str) -> WebhookPush {
 }
 
 async fn post(client: &WebhookClient, app: &App, url: &str) -> Pushed {
-    client
-        .post(app, &Endpoint::parse(url).unwrap(), push("{}"))
-        .await
+    client.post(app, &Endpoint::parse(url).unwrap(), push("{}")).await
 }

@@ -74,7 +74,10 @@ pub enum AppError {
         kind: AppKind,
     },
     /// The app holds none of the scopes that the type needs.
-    #[error("subscribing to `{event_type}` needs one of {}, and the app holds none of them", quoted(scopes))]
+    #[error(
+        "subscribing to `{event_type}` needs one of {}, and the app holds none of them",
+        quoted(scopes)
+    )]
     MissingScope {
         /// What was asked for.
         event_type: EventType,
@@ -144,10 +147,14 @@ impl AppError {
                 "a custom app belongs to one tenant; make a store app to serve many".to_owned()
             }
             Self::Tenants { tenants_max, .. } => format!("give at most {tenants_max}"),
-            Self::SecretLength { chars_min, chars_max, .. } => format!("give {chars_min} to {chars_max} characters"),
+            Self::SecretLength {
+                chars_min, chars_max, ..
+            } => format!("give {chars_min} to {chars_max} characters"),
             Self::UnknownScope { .. } => "see `larkspur event show` for the scopes an event type takes".to_owned(),
             Self::ScopeNotHoldable { .. } | Self::TypeNotAllowed { .. } => "use an app of the other kind".to_owned(),
-            Self::UnknownType { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
+            Self::UnknownType {
+                suggestion: Some(name), ..
+            } => format!("did you mean `{name}`?"),
             Self::UnknownType { suggestion: None, .. } => "see `larkspur event list` for what exists".to_owned(),
             Self::MissingScope { .. } => "add one of them to the app's scopes in the same request".to_owned(),
             Self::Unverified { .. } => "set `assumptions.unverified_types = \"accept\"` to allow it".to_owned(),

@@ -15,7 +15,11 @@ pub(super) fn scopes(rules: Rules<'_>, kind: AppKind, wanted: Selection<Scope>) 
     let holdable = |scope: &larkspur_catalog::Scope| scope.holdable_by(catalogue_type(kind));
     match wanted {
         Selection::All => {
-            let names = rules.catalog.scopes().filter(|scope| holdable(scope)).map(|scope| scope.name.parse());
+            let names = rules
+                .catalog
+                .scopes()
+                .filter(|scope| holdable(scope))
+                .map(|scope| scope.name.parse());
             Ok(names.filter_map(Result::ok).collect())
         }
         Selection::These(scopes) => {
@@ -23,7 +27,10 @@ pub(super) fn scopes(rules: Rules<'_>, kind: AppKind, wanted: Selection<Scope>) 
                 match rules.catalog.scope(scope.as_str()) {
                     None => return Err(AppError::UnknownScope { scope: scope.clone() }),
                     Some(known) if !holdable(known) => {
-                        return Err(AppError::ScopeNotHoldable { scope: scope.clone(), kind });
+                        return Err(AppError::ScopeNotHoldable {
+                            scope: scope.clone(),
+                            kind,
+                        });
                     }
                     Some(_) => {}
                 }
@@ -44,15 +51,22 @@ pub(super) fn event_types(
 ) -> Result<BTreeSet<EventType>, AppError> {
     match wanted {
         Selection::All => {
-            let allowed = rules.catalog.iter().filter(|facts| subscribable(rules, kind, held, facts).is_ok());
+            let allowed = rules
+                .catalog
+                .iter()
+                .filter(|facts| subscribable(rules, kind, held, facts).is_ok());
             Ok(allowed.filter_map(|facts| facts.event_type.parse().ok()).collect())
         }
         Selection::These(types) => {
             for event_type in types.difference(before) {
                 let Some(facts) = rules.catalog.find(event_type.as_str()) else {
-                    let suggestion = rules.catalog.suggest(event_type.as_str()).map(ToString::to_string);
+                    let suggestion = rules.catalog.suggest(event_type.as_str()).map(str::to_owned);
                     let event_type = event_type.clone();
-                    return Err(AppError::UnknownType { event_type, path: "events.types", suggestion });
+                    return Err(AppError::UnknownType {
+                        event_type,
+                        path: "events.types",
+                        suggestion,
+                    });
                 };
                 subscribable(rules, kind, held, facts).map_err(|refused| refused.for_type(event_type))?;
             }
@@ -107,7 +121,11 @@ pub(super) fn callbacks(
     let allowed = |facts: &EventTypeFacts| allows(facts, kind);
     match wanted {
         Selection::All => {
-            let names = rules.catalog.callbacks().filter(|facts| allowed(facts)).map(|facts| facts.event_type.parse());
+            let names = rules
+                .catalog
+                .callbacks()
+                .filter(|facts| allowed(facts))
+                .map(|facts| facts.event_type.parse());
             Ok(names.filter_map(Result::ok).collect())
         }
         Selection::These(types) => {
@@ -115,10 +133,17 @@ pub(super) fn callbacks(
                 match rules.catalog.callback(event_type.as_str()) {
                     None => {
                         let event_type = event_type.clone();
-                        return Err(AppError::UnknownType { event_type, path: "callbacks.types", suggestion: None });
+                        return Err(AppError::UnknownType {
+                            event_type,
+                            path: "callbacks.types",
+                            suggestion: None,
+                        });
                     }
                     Some(facts) if !allowed(facts) => {
-                        return Err(AppError::TypeNotAllowed { event_type: event_type.clone(), kind });
+                        return Err(AppError::TypeNotAllowed {
+                            event_type: event_type.clone(),
+                            kind,
+                        });
                     }
                     Some(_) => {}
                 }

@@ -4,7 +4,7 @@ use larkspur_store::BindingKey;
 use larkspur_wire::AppId;
 use serde_json::Value;
 
-use super::{PublishError, Publication};
+use super::{Publication, PublishError};
 use crate::gate::Audience;
 
 /// What the payload names that may be bound to an app; empty when the type is for everyone.
@@ -23,7 +23,10 @@ fn keys(payload: &Value, references: &[larkspur_catalog::Reference]) -> Vec<Bind
     let id = |path: &str| path.split('.').try_fold(payload, |value, segment| value.get(segment));
     let keys = references.iter().filter_map(|reference| {
         let id = id(&reference.path)?.as_str().filter(|id| !id.is_empty())?;
-        Some(BindingKey { kind: reference.kind.clone(), id: id.to_owned() })
+        Some(BindingKey {
+            kind: reference.kind.clone(),
+            id: id.to_owned(),
+        })
     });
     keys.collect()
 }

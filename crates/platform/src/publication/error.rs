@@ -96,7 +96,9 @@ fn first(errors: &[PayloadError]) -> String {
 
 impl PublishError {
     pub(super) fn malformed(error: serde_json::Error) -> Self {
-        Self::Malformed { detail: error.to_string() }
+        Self::Malformed {
+            detail: error.to_string(),
+        }
     }
 
     /// A stable name for programs.
@@ -134,12 +136,17 @@ impl PublishError {
     pub fn hint(&self) -> String {
         match self {
             Self::Malformed { .. } => {
-                "send {\"event_type\", \"event\", \"tenant_key\"?, \"event_id\"?, \"app_id\"?, \"create_time\"?}".to_owned()
+                "send {\"event_type\", \"event\", \"tenant_key\"?, \"event_id\"?, \"app_id\"?, \"create_time\"?}"
+                    .to_owned()
             }
-            Self::TooLarge { bytes_max, .. } => format!("send at most {bytes_max} bytes, or raise `publish.event_bytes_max`"),
+            Self::TooLarge { bytes_max, .. } => {
+                format!("send at most {bytes_max} bytes, or raise `publish.event_bytes_max`")
+            }
             Self::TooMany { events_max } => format!("send at most {events_max} events a request"),
             Self::CreateTime { .. } => "give milliseconds since 1970".to_owned(),
-            Self::UnknownType { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
+            Self::UnknownType {
+                suggestion: Some(name), ..
+            } => format!("did you mean `{name}`?"),
             Self::UnknownType { suggestion: None, .. } => "see `larkspur event list` for what exists".to_owned(),
             Self::Unverified { .. } => "set `assumptions.unverified_types = \"accept\"` to allow it".to_owned(),
             Self::Payload { event_type, .. } => format!("see `larkspur event sample {event_type}` for one that fits"),

@@ -8,7 +8,7 @@ use larkspur_wire::endpoint::ClientConfig;
 /// Whatever the platform says, tries are at least this far apart.
 const WAIT_MIN: Duration = Duration::from_millis(250);
 /// And at most this far.
-const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// Counts tries.
 #[derive(Debug, Default)]
@@ -52,7 +52,10 @@ impl Backoff {
     pub(super) fn failed(&mut self, reason: String, random: f64) -> Next {
         let count = self.config.reconnect_count;
         if count >= 0 && self.tries >= count {
-            return Next::GiveUp { tries: self.tries, reason };
+            return Next::GiveUp {
+                tries: self.tries,
+                reason,
+            };
         }
         self.tries += 1;
         let wait = if self.tries == 1 {
@@ -60,7 +63,11 @@ impl Backoff {
         } else {
             seconds(self.config.reconnect_interval)
         };
-        Next::Wait { wait: wait.clamp(WAIT_MIN, WAIT_MAX), tries: self.tries, reason }
+        Next::Wait {
+            wait: wait.clamp(WAIT_MIN, WAIT_MAX),
+            tries: self.tries,
+            reason,
+        }
     }
 }
 
@@ -73,7 +80,12 @@ mod tests {
     use super::*;
 
     fn config(reconnect_count: i64, reconnect_nonce: i64) -> ClientConfig {
-        ClientConfig { reconnect_count, reconnect_nonce, reconnect_interval: 7, ping_interval: 120 }
+        ClientConfig {
+            reconnect_count,
+            reconnect_nonce,
+            reconnect_interval: 7,
+            ping_interval: 120,
+        }
     }
 
     fn waits(backoff: &mut Backoff, n: usize) -> Vec<Option<u128>> {

@@ -74,7 +74,11 @@ impl Dialer {
             .https_or_http()
             .enable_http1()
             .build();
-        Ok(Self { app: app.clone(), http: Client::builder(TokioExecutor::new()).build(connector), tls })
+        Ok(Self {
+            app: app.clone(),
+            http: Client::builder(TokioExecutor::new()).build(connector),
+            tls,
+        })
     }
 
     pub(super) async fn dial(&self) -> Result<Connection, DialError> {
@@ -86,7 +90,12 @@ impl Dialer {
         let socket = timeout(HANDSHAKE_TIMEOUT, self.handshake(&url))
             .await
             .map_err(|_| DialError::Retry("the handshake took too long".to_owned()))??;
-        Ok(Connection { socket, config, name, service })
+        Ok(Connection {
+            socket,
+            config,
+            name,
+            service,
+        })
     }
 
     async fn ask(&self) -> Result<(Secret, ClientConfig), DialError> {
@@ -101,7 +110,9 @@ impl Dialer {
         let response = asked.map_err(|error| retry("the endpoint cannot be reached", &ErrorChain(&error)))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ENDPOINT_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| retry("the endpoint's answer cannot be read", &error))?.to_bytes();
+        let body = body
+            .map_err(|error| retry("the endpoint's answer cannot be read", &error))?
+            .to_bytes();
         if !status.is_success() {
             return Err(DialError::Retry(format!("the endpoint answered status {status}")));
         }
@@ -112,7 +123,8 @@ impl Dialer {
     }
 
     async fn handshake(&self, url: &Secret) -> Result<Socket, DialError> {
-        let parsed = Url::parse(url.expose()).map_err(|error| DialError::Retry(format!("the URL is wrong: {error}")))?;
+        let parsed =
+            Url::parse(url.expose()).map_err(|error| DialError::Retry(format!("the URL is wrong: {error}")))?;
         let (Some(host), Some(port)) = (parsed.host_str(), parsed.port_or_known_default()) else {
             return Err(DialError::Retry("the URL has no host".to_owned()));
         };
@@ -144,10 +156,14 @@ fn refused(status: http::StatusCode, headers: &http::HeaderMap) -> DialError {
     let number = |name| text(name).and_then(|text| text.parse::<i64>().ok());
     let msg = text(HANDSHAKE_MSG).unwrap_or("no reason given").to_owned();
     match (number(HANDSHAKE_STATUS), number(HANDSHAKE_AUTHERRCODE)) {
-        (Some(code::FORBIDDEN), _) => DialError::Fatal { code: code::FORBIDDEN, msg },
-        (Some(code::AUTH_FAILED), Some(code::EXCEED_CONN_LIMIT)) => {
-            DialError::Fatal { code: code::EXCEED_CONN_LIMIT, msg }
-        }
+        (Some(code::FORBIDDEN), _) => DialError::Fatal {
+            code: code::FORBIDDEN,
+            msg,
+        },
+        (Some(code::AUTH_FAILED), Some(code::EXCEED_CONN_LIMIT)) => DialError::Fatal {
+            code: code::EXCEED_CONN_LIMIT,
+            msg,
+        },
         _ => DialError::Retry(format!("the handshake was refused with status {status}: {msg}")),
     }
 }
@@ -180,7 +196,10 @@ mod tests {
 
     fn handshake(headers: &[(&'static str, &'static str)]) -> DialError {
         let headers = headers.iter().map(|(name, value)| {
-            (name.to_lowercase().parse().unwrap(), http::HeaderValue::from_static(value))
+            (
+                name.to_lowercase().parse().unwrap(),
+                http::HeaderValue::from_static(value),
+            )
         });
         refused(http::StatusCode::FORBIDDEN, &headers.collect())
     }
@@ -188,17 +207,37 @@ mod tests {
     #[test]
     fn a_refused_handshake_is_fatal_only_where_the_official_clients_stop() {
         let fatal = |error| matches!(error, DialError::Fatal { .. });
-        assert!(fatal(handshake(&[("Handshake-Status", "403"), ("Handshake-Msg", "no")])));
-        let limit = [("Handshake-Status", "514"), ("Handshake-Msg", "no"), ("Handshake-Autherrcode", "1000040350")];
+        assert!(fatal(handshake(&[
+            ("Handshake-Status", "403"),
+            ("Handshake-Msg", "no")
+        ])));
+        let limit = [
+            ("Handshake-Status", "514"),
+            ("Handshake-Msg", "no"),
+            ("Handshake-Autherrcode", "1000040350"),
+        ];
         assert!(fatal(handshake(&limit)));
-        assert!(!fatal(handshake(&[("Handshake-Status", "514"), ("Handshake-Msg", "no")])));
+        assert!(!fatal(handshake(&[
+            ("Handshake-Status", "514"),
+            ("Handshake-Msg", "no")
+        ])));
         assert!(!fatal(handshake(&[])));
     }
 
     #[test]
     fn endpoint_codes_are_fatal_or_worth_another_try() {
-        for (code, fatal) in [(1, false), (1_000_040_343, false), (403, true), (514, true), (1_000_040_345, true)] {
-            assert_eq!(matches!(classify(code, String::new()), DialError::Fatal { .. }), fatal, "{code}");
+        for (code, fatal) in [
+            (1, false),
+            (1_000_040_343, false),
+            (403, true),
+            (514, true),
+            (1_000_040_345, true),
+        ] {
+            assert_eq!(
+                matches!(classify(code, String::new()), DialError::Fatal { .. }),
+                fatal,
+                "{code}"
+            );
         }
     }
 }

@@ -50,7 +50,12 @@ pub(super) struct Work {
 
 impl Work {
     pub(super) fn new(router: Router, app_id: AppId) -> Self {
-        Self { router: Arc::new(router), app_id, handlers: JoinSet::new(), report: Report::default() }
+        Self {
+            router: Arc::new(router),
+            app_id,
+            handlers: JoinSet::new(),
+            report: Report::default(),
+        }
     }
 
     /// Starts the handler of an event, or answers at once when there is nothing to handle.
@@ -62,7 +67,9 @@ impl Work {
             Err(error) => return self.refuse(frame, &error.to_string()),
         };
         let router = Arc::clone(&self.router);
-        let transport = Transport::PersistentConnection { connection: connection.to_owned() };
+        let transport = Transport::PersistentConnection {
+            connection: connection.to_owned(),
+        };
         self.handlers.spawn(async move {
             let started = Instant::now();
             let outcome = dispatch(&router, envelope, transport, clock::now()).await;
@@ -72,7 +79,8 @@ impl Work {
 
     fn refuse(&mut self, frame: Frame, why: &str) {
         tracing::error!(app.id = %self.app_id, "a message cannot be read: {why}");
-        self.handlers.spawn(async move { (acked(frame, &Outcome::Failed, Duration::ZERO), Outcome::Failed) });
+        self.handlers
+            .spawn(async move { (acked(frame, &Outcome::Failed, Duration::ZERO), Outcome::Failed) });
     }
 
     fn count(&mut self, outcome: &Outcome) {
@@ -121,7 +129,12 @@ pub(super) async fn run(
     backoff: &mut Backoff,
     shutdown: &mut Pin<Box<dyn Future<Output = ()> + Send>>,
 ) -> Ended {
-    let Connection { mut socket, name, service, .. } = connection;
+    let Connection {
+        mut socket,
+        name,
+        service,
+        ..
+    } = connection;
     work.report.connections += 1;
     let mut fragments = Reassembly::default();
     let mut every = ping_interval(backoff);

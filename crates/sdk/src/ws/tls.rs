@@ -12,7 +12,9 @@ use super::ConnectError;
 /// The public authorities, and those of the file.
 pub(super) fn config(extra_roots: Option<&Path>) -> Result<Arc<ClientConfig>, ConnectError> {
     let refuse = |reason: String| ConnectError::Tls { reason };
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     if let Some(path) = extra_roots {
         let failed = |error: &dyn std::fmt::Display| refuse(format!("`{}`: {error}", path.display()));
         let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?;

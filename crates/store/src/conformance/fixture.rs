@@ -37,7 +37,11 @@ pub(super) fn app(n: u8) -> App {
         event_url: Some("https://example.com/".to_owned()),
         callback_url: None,
         allow_private_addresses: true,
-        published: Some(AppVersion { number: 3, published_at: TimestampMs(7), config: config.clone() }),
+        published: Some(AppVersion {
+            number: 3,
+            published_at: TimestampMs(7),
+            config: config.clone(),
+        }),
         draft: config,
         created_at: TimestampMs(5),
     }
@@ -48,7 +52,11 @@ pub(super) fn event(n: u8, apps: &[u8]) -> NewEvent {
     let delivery = |(idx, app): (usize, &u8)| NewDelivery {
         id: delivery_id(n, idx),
         app_id: app_id(*app),
-        withheld: if *app == 2 { vec!["user.user_id".to_owned()] } else { Vec::new() },
+        withheld: if *app == 2 {
+            vec!["user.user_id".to_owned()]
+        } else {
+            Vec::new()
+        },
     };
     NewEvent {
         id: event_id(n),
@@ -79,7 +87,12 @@ pub(super) fn settlement(delivery: DeliveryId, generation: u32, number: u32, ver
         answer: Bytes::from_static(b"no"),
         error: (verdict != Verdict::Delivered).then(|| "status 500".to_owned()),
     };
-    Settlement { delivery, generation, attempt, verdict }
+    Settlement {
+        delivery,
+        generation,
+        attempt,
+        verdict,
+    }
 }
 
 pub(super) async fn accept(store: &dyn Store, events: Vec<NewEvent>) -> Vec<Accepted> {

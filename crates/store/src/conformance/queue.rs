@@ -3,9 +3,7 @@
 use larkspur_wire::TimestampMs;
 
 use super::fixture::{LEASE_END, accept, app_id, delivery_id, event, event_id, settlement};
-use crate::{
-    Accepted, BindingKey, Claim, Delivery, DeliveryQuery, DeliveryState, EventQuery, Store, Verdict,
-};
+use crate::{Accepted, BindingKey, Claim, Delivery, DeliveryQuery, DeliveryState, EventQuery, Store, Verdict};
 
 const LATER: TimestampMs = TimestampMs(1_000_000);
 
@@ -19,8 +17,18 @@ async fn settle(store: &dyn Store, event: u8, generation: u32, number: u32, verd
 }
 
 async fn delivery(store: &dyn Store, event: u8) -> Delivery {
-    let query = DeliveryQuery { event_id: Some(event_id(event)), limit: 10, ..DeliveryQuery::default() };
-    store.deliveries(&query).await.expect("reading works").rows.pop().expect("the event has a delivery")
+    let query = DeliveryQuery {
+        event_id: Some(event_id(event)),
+        limit: 10,
+        ..DeliveryQuery::default()
+    };
+    store
+        .deliveries(&query)
+        .await
+        .expect("reading works")
+        .rows
+        .pop()
+        .expect("the event has a delivery")
 }
 
 /// The same event again answers with the deliveries of the first time.
@@ -35,13 +43,19 @@ pub async fn another_event_under_the_same_id_is_a_conflict_and_fails_no_other(st
     accept(store, vec![event(1, &[1])]).await;
     let mut other = event(1, &[1]);
     other.digest = [9; 32];
-    assert_eq!(accept(store, vec![event(2, &[]), other, event(3, &[])]).await, [
-        Accepted::New,
-        Accepted::Conflict,
-        Accepted::New
-    ]);
-    let stored = store.event(&event_id(1)).await.expect("reading works").expect("it is there");
-    assert_eq!((&stored.payload[..], stored.create_time), (&br#"{"n":1}"#[..], TimestampMs(1)));
+    assert_eq!(
+        accept(store, vec![event(2, &[]), other, event(3, &[])]).await,
+        [Accepted::New, Accepted::Conflict, Accepted::New]
+    );
+    let stored = store
+        .event(&event_id(1))
+        .await
+        .expect("reading works")
+        .expect("it is there");
+    assert_eq!(
+        (&stored.payload[..], stored.create_time),
+        (&br#"{"n":1}"#[..], TimestampMs(1))
+    );
 }
 
 /// Who accepts pushes at once, so nobody else gets it before the lease ends.
@@ -50,7 +64,10 @@ pub async fn an_accepted_delivery_is_leased_to_the_one_who_accepted_it(store: &d
     assert_eq!(claim(store, TimestampMs(LEASE_END.0 - 1), 10).await, []);
     assert_eq!(store.next_due().await.expect("reading works"), Some(LEASE_END));
     let row = delivery(store, 1).await;
-    assert_eq!((row.state, row.generation, row.attempts), (DeliveryState::Pending, 1, 0));
+    assert_eq!(
+        (row.state, row.generation, row.attempts),
+        (DeliveryState::Pending, 1, 0)
+    );
 }
 
 /// A pusher that died loses its lease.
@@ -107,7 +124,11 @@ pub async fn a_delivery_that_goes_again_is_due_at_its_time(store: &dyn Store) {
 pub async fn a_dead_delivery_is_found_by_its_state(store: &dyn Store) {
     accept(store, vec![event(1, &[1]), event(2, &[1])]).await;
     settle(store, 1, 1, 5, Verdict::Dead).await;
-    let query = DeliveryQuery { state: Some(DeliveryState::Dead), limit: 10, ..DeliveryQuery::default() };
+    let query = DeliveryQuery {
+        state: Some(DeliveryState::Dead),
+        limit: 10,
+        ..DeliveryQuery::default()
+    };
     let rows = store.deliveries(&query).await.expect("reading works").rows;
     assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [delivery_id(1, 0)]);
     assert_eq!(rows[0].attempts, 5);
@@ -134,12 +155,18 @@ pub async fn releasing_leases_frees_leased_rows_only(store: &dyn Store) {
     settle(store, 3, 1, 1, Verdict::Delivered).await;
     assert_eq!(store.release_leases(TimestampMs(5)).await.expect("releasing works"), 1);
     let claims = claim(store, TimestampMs(5), 10).await;
-    assert_eq!(claims.iter().map(|claim| claim.delivery.id).collect::<Vec<_>>(), [delivery_id(1, 0)]);
+    assert_eq!(
+        claims.iter().map(|claim| claim.delivery.id).collect::<Vec<_>>(),
+        [delivery_id(1, 0)]
+    );
 }
 
 /// What an event binds is there when the event is.
 pub async fn bindings_of_an_event_are_written_with_it(store: &dyn Store) {
-    let key = |id: &str| BindingKey { kind: "exam".to_owned(), id: id.to_owned() };
+    let key = |id: &str| BindingKey {
+        kind: "exam".to_owned(),
+        id: id.to_owned(),
+    };
     let mut with_binding = event(1, &[1]);
     with_binding.binds = vec![(key("7"), app_id(1))];
     accept(store, vec![with_binding]).await;
@@ -155,7 +182,10 @@ pub async fn the_log_is_read_newest_first_in_pages(store: &dyn Store) {
     for n in 1..=5 {
         accept(store, vec![event(n, &[1])]).await;
     }
-    let mut query = EventQuery { limit: 2, ..EventQuery::default() };
+    let mut query = EventQuery {
+        limit: 2,
+        ..EventQuery::default()
+    };
     let mut seen = Vec::new();
     loop {
         let page = store.events(&query).await.expect("reading works");
@@ -167,7 +197,11 @@ pub async fn the_log_is_read_newest_first_in_pages(store: &dyn Store) {
         }
     }
     assert_eq!(seen, [5, 4, 3, 2, 1].map(event_id));
-    let other = EventQuery { event_type: "app_ticket".parse().ok(), limit: 2, ..EventQuery::default() };
+    let other = EventQuery {
+        event_type: "app_ticket".parse().ok(),
+        limit: 2,
+        ..EventQuery::default()
+    };
     assert_eq!(store.events(&other).await.expect("reading works").rows, []);
 }
 
@@ -176,17 +210,44 @@ pub async fn deliveries_are_found_by_event_app_and_state(store: &dyn Store) {
     accept(store, vec![event(1, &[1, 2]), event(2, &[2])]).await;
     settle(store, 2, 1, 1, Verdict::Delivered).await;
     let ids = async |query: DeliveryQuery| {
-        let rows = store.deliveries(&DeliveryQuery { limit: 10, ..query }).await.expect("reading works").rows;
+        let rows = store
+            .deliveries(&DeliveryQuery { limit: 10, ..query })
+            .await
+            .expect("reading works")
+            .rows;
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     let (first, second, third) = (delivery_id(1, 0), delivery_id(1, 1), delivery_id(2, 0));
     assert_eq!(ids(DeliveryQuery::default()).await, [third, second, first]);
-    let of_event = DeliveryQuery { event_id: Some(event_id(1)), ..DeliveryQuery::default() };
+    let of_event = DeliveryQuery {
+        event_id: Some(event_id(1)),
+        ..DeliveryQuery::default()
+    };
     assert_eq!(ids(of_event).await, [second, first]);
-    let of_app = DeliveryQuery { app_id: Some(app_id(2)), ..DeliveryQuery::default() };
+    let of_app = DeliveryQuery {
+        app_id: Some(app_id(2)),
+        ..DeliveryQuery::default()
+    };
     assert_eq!(ids(of_app.clone()).await, [third, second]);
-    assert_eq!(ids(DeliveryQuery { state: Some(DeliveryState::Pending), ..of_app.clone() }).await, [second]);
-    assert_eq!(ids(DeliveryQuery { after: Some(third), ..of_app }).await, [second]);
-    let nothing = DeliveryQuery { event_id: Some(event_id(9)), ..DeliveryQuery::default() };
+    assert_eq!(
+        ids(DeliveryQuery {
+            state: Some(DeliveryState::Pending),
+            ..of_app.clone()
+        })
+        .await,
+        [second]
+    );
+    assert_eq!(
+        ids(DeliveryQuery {
+            after: Some(third),
+            ..of_app
+        })
+        .await,
+        [second]
+    );
+    let nothing = DeliveryQuery {
+        event_id: Some(event_id(9)),
+        ..DeliveryQuery::default()
+    };
     assert_eq!(ids(nothing).await, []);
 }

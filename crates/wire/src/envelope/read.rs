@@ -72,11 +72,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Incoming, EnvelopeError> {
     if header.event_type.is_empty() {
         return Err(EnvelopeError::NoType);
     }
-    Ok(Incoming::Event(Envelope {
-        schema,
-        header,
-        event,
-    }))
+    Ok(Incoming::Event(Envelope { schema, header, event }))
 }
 
 fn header_v2(mut members: Map<String, Value>) -> Header {
@@ -85,13 +81,8 @@ fn header_v2(mut members: Map<String, Value>) -> Header {
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let (event_id, event_type, token) = (
-        text("event_id"),
-        text("event_type"),
-        Secret::from(text("token")),
-    );
-    let (app_id, tenant_key, create_time) =
-        (text("app_id"), text("tenant_key"), text("create_time"));
+    let (event_id, event_type, token) = (text("event_id"), text("event_type"), Secret::from(text("token")));
+    let (app_id, tenant_key, create_time) = (text("app_id"), text("tenant_key"), text("create_time"));
     let create_time = TimestampMs::from_wire(&create_time).ok();
     Header {
         event_id,

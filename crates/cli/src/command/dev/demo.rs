@@ -35,7 +35,12 @@ impl Subscriber {
     fn arrived(&self, meta: &Meta, what: Option<&String>) {
         let what = what.map_or("", String::as_str);
         let value = json!({ "arrived": meta.event_id, "event_type": meta.event_type, "way": self.way, "what": what });
-        self.ui.result(&value, || format!("              {}  {}  handled by {}: {what}", meta.event_id, meta.event_type, self.way));
+        self.ui.result(&value, || {
+            format!(
+                "              {}  {}  handled by {}: {what}",
+                meta.event_id, meta.event_type, self.way
+            )
+        });
     }
 }
 
@@ -65,14 +70,21 @@ async fn on_revoke(
 
 /// Typed handlers that print what arrives.
 pub(super) fn router(ui: Ui, way: &'static str) -> Router {
-    let router = Router::new().on(on_check).on(on_cancel).on(on_exam).on(on_job_change).on(on_revoke);
+    let router = Router::new()
+        .on(on_check)
+        .on(on_cancel)
+        .on(on_exam)
+        .on(on_job_change)
+        .on(on_revoke);
     router.fallback(super::inbox::take).with_state(Subscriber { ui, way })
 }
 
 /// Subscribes over a persistent connection, and publishes until it is stopped.
 pub(super) async fn run(ui: Ui, engine: Engine, file: DevFile, stop: CancellationToken) {
     let Some(client) = client(&file) else { return };
-    let connect = client.connect(router(ui, "connection")).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let connect = client
+        .connect(router(ui, "connection"))
+        .with_graceful_shutdown(stop.clone().cancelled_owned());
     let publish = async {
         let mut ticks = interval(EVERY);
         for event_type in TYPES.iter().cycle() {

@@ -20,7 +20,9 @@ pub(super) async fn take(_: larkspur::Delivery) {}
 
 /// `POST /inbox/{app_id}`.
 pub(super) fn routes(engine: Engine, router: larkspur::Router) -> Router {
-    Router::new().route("/inbox/{app_id}", post(receive)).with_state(Inbox { engine, router })
+    Router::new()
+        .route("/inbox/{app_id}", post(receive))
+        .with_state(Inbox { engine, router })
 }
 
 async fn receive(Path(app_id): Path<String>, State(inbox): State<Inbox>, request: Request<Body>) -> Response {
@@ -28,7 +30,9 @@ async fn receive(Path(app_id): Path<String>, State(inbox): State<Inbox>, request
     let app = app_id.parse().ok().and_then(|id| apps.get(&id));
     let webhook = app.and_then(|app| {
         let receiver = App::new(app.id.as_str(), app.app_secret.clone()).ok()?;
-        let receiver = receiver.encrypt_key(app.encrypt_key.clone()).verification_token(app.verification_token.clone());
+        let receiver = receiver
+            .encrypt_key(app.encrypt_key.clone())
+            .verification_token(app.verification_token.clone());
         receiver.webhook(inbox.router.clone()).ok()
     });
     match webhook {

@@ -15,7 +15,11 @@ use crate::ui::Ui;
 /// How to connect, for people; one object for programs.
 pub(super) fn ready(ui: &Ui, engine: &Engine, file: &DevFile) {
     let apps = engine.apps();
-    let ready: Vec<_> = file.apps.iter().filter_map(|app| apps.get(&app.app_id.parse().ok()?)).collect();
+    let ready: Vec<_> = file
+        .apps
+        .iter()
+        .filter_map(|app| apps.get(&app.app_id.parse().ok()?))
+        .collect();
     let Some(first) = ready.first() else { return };
     let value = json!({
         "ready": true,
@@ -69,14 +73,30 @@ pub(super) async fn activity(ui: Ui, mut activity: Receiver<Activity>, demo: boo
 fn line(activity: &Activity) -> Option<(Value, String)> {
     let time = time(crate::command::serve::now());
     Some(match activity {
-        Activity::Published { event_id, event_type, deliveries } => (
+        Activity::Published {
+            event_id,
+            event_type,
+            deliveries,
+        } => (
             json!({ "published": event_id, "event_type": event_type, "deliveries": deliveries }),
             format!("{time}  {event_id}  {event_type}  published for {deliveries} apps"),
         ),
-        Activity::Attempted { event_id, event_type, app_id, mode, target, attempt, code, took, error, next_try, dead } => {
+        Activity::Attempted {
+            event_id,
+            event_type,
+            app_id,
+            mode,
+            target,
+            attempt,
+            code,
+            took,
+            error,
+            next_try,
+            dead,
+        } => {
             let value = json!({
                 "attempted": event_id, "event_type": event_type, "app_id": app_id, "mode": mode, "target": target,
-                "attempt": attempt, "code": code, "took_ms": took.as_millis() as u64, "error": error,
+                "attempt": attempt, "code": code, "took_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "error": error,
                 "next_try": next_try, "dead": dead,
             });
             let way = match mode {
@@ -98,11 +118,20 @@ fn line(activity: &Activity) -> Option<(Value, String)> {
             }
             (value, text)
         }
-        Activity::SessionOpened { app_id, session_id, online } => (
+        Activity::SessionOpened {
+            app_id,
+            session_id,
+            online,
+        } => (
             json!({ "session_opened": session_id.to_string(), "app_id": app_id, "online": online }),
             format!("{time}  connection {session_id} of {app_id} opened, {online} online"),
         ),
-        Activity::SessionClosed { app_id, session_id, online, reason } => (
+        Activity::SessionClosed {
+            app_id,
+            session_id,
+            online,
+            reason,
+        } => (
             json!({ "session_closed": session_id.to_string(), "app_id": app_id, "online": online, "reason": reason }),
             format!("{time}  connection {session_id} of {app_id} ended ({reason}), {online} online"),
         ),

@@ -22,16 +22,35 @@ struct Wanted {
 }
 
 const WANTED: [Wanted; 3] = [
-    Wanted { name: "persistent connection", kind: AppKind::Custom, mode: Mode::Websocket, encrypted: false },
-    Wanted { name: "webhook", kind: AppKind::Custom, mode: Mode::Webhook, encrypted: true },
-    Wanted { name: "store app, webhook", kind: AppKind::Store, mode: Mode::Webhook, encrypted: true },
+    Wanted {
+        name: "persistent connection",
+        kind: AppKind::Custom,
+        mode: Mode::Websocket,
+        encrypted: false,
+    },
+    Wanted {
+        name: "webhook",
+        kind: AppKind::Custom,
+        mode: Mode::Webhook,
+        encrypted: true,
+    },
+    Wanted {
+        name: "store app, webhook",
+        kind: AppKind::Store,
+        mode: Mode::Webhook,
+        encrypted: true,
+    },
 ];
 
 /// What the run before left, at the address of this run.
 pub(super) fn file(dir: &Path, url: String) -> anyhow::Result<DevFile> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)?;
-    let new = || DevFile { url: String::new(), admin_token: hex(&random), apps: Vec::new() };
+    let new = || DevFile {
+        url: String::new(),
+        admin_token: hex(&random),
+        apps: Vec::new(),
+    };
     let file = DevFile::read(dir)?.unwrap_or_else(new);
     Ok(DevFile { url, ..file })
 }
@@ -51,7 +70,10 @@ pub(super) async fn apps(engine: &Engine, file: &mut DevFile) -> Result<(), Fail
         }
         let apps = engine.apps();
         let Some(app) = apps.get(&id) else { continue };
-        file.apps.push(DevApp { app_id: id.to_string(), app_secret: app.app_secret.expose().to_owned() });
+        file.apps.push(DevApp {
+            app_id: id.to_string(),
+            app_secret: app.app_secret.expose().to_owned(),
+        });
         if idx == 0 {
             bind_examples(engine, &id).await?;
         }
@@ -60,8 +82,11 @@ pub(super) async fn apps(engine: &Engine, file: &mut DevFile) -> Result<(), Fail
 }
 
 fn new_app(wanted: &Wanted) -> NewApp {
-    let events =
-        SubscriptionChange { mode: Some(wanted.mode), types: Some(Selection::All), ..SubscriptionChange::default() };
+    let events = SubscriptionChange {
+        mode: Some(wanted.mode),
+        types: Some(Selection::All),
+        ..SubscriptionChange::default()
+    };
     NewApp {
         kind: wanted.kind,
         id: None,
@@ -85,8 +110,19 @@ async fn point_to_inbox(engine: &Engine, id: &AppId, url: &str) -> Result<(), Re
     let now = apps.get(id).and_then(|app| app.event_url.as_deref());
     let ours = now.is_none_or(|now| now.ends_with(&format!("/inbox/{id}")));
     if ours && now != Some(&inbox) {
-        let events = SubscriptionChange { url: Some(Some(inbox)), ..SubscriptionChange::default() };
-        engine.update_app(id, AppChange { events, ..AppChange::default() }).await?;
+        let events = SubscriptionChange {
+            url: Some(Some(inbox)),
+            ..SubscriptionChange::default()
+        };
+        engine
+            .update_app(
+                id,
+                AppChange {
+                    events,
+                    ..AppChange::default()
+                },
+            )
+            .await?;
     }
     Ok(())
 }
@@ -97,10 +133,20 @@ async fn bind_examples(engine: &Engine, app_id: &AppId) -> Result<(), Failure> {
         let Some(addressed) = &facts.addressed else { continue };
         let sample = facts.sample();
         for reference in addressed.by.iter().chain(&addressed.binds) {
-            let Some(id) = sample.get(&reference.path).and_then(serde_json::Value::as_str) else { continue };
-            let key = BindingKey { kind: reference.kind.clone(), id: id.to_owned() };
+            let Some(id) = sample.get(&reference.path).and_then(serde_json::Value::as_str) else {
+                continue;
+            };
+            let key = BindingKey {
+                kind: reference.kind.clone(),
+                id: id.to_owned(),
+            };
             if engine.store().binding(&key).await?.is_none() {
-                engine.bind(Binding { key, app_id: app_id.clone() }).await?;
+                engine
+                    .bind(Binding {
+                        key,
+                        app_id: app_id.clone(),
+                    })
+                    .await?;
             }
         }
     }

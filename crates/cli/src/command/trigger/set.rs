@@ -27,11 +27,19 @@ pub(super) fn set(payload: &mut Value, assignment: &str) -> Result<(), Failure> 
                 .ok()
                 .and_then(|idx| items.get_mut(idx))
                 .ok_or_else(|| wrong(&format!("names `{segment}`, which is no item of the list")))?,
-            _ => return Err(wrong(&format!("goes through `{segment}`, whose parent is neither object nor list"))),
+            _ => {
+                return Err(wrong(&format!(
+                    "goes through `{segment}`, whose parent is neither object nor list"
+                )));
+            }
         };
     }
     let text = || Value::String(value.to_owned());
-    *place = if place.is_string() { text() } else { serde_json::from_str(value).unwrap_or_else(|_| text()) };
+    *place = if place.is_string() {
+        text()
+    } else {
+        serde_json::from_str(value).unwrap_or_else(|_| text())
+    };
     Ok(())
 }
 

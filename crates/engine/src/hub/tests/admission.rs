@@ -38,10 +38,7 @@ async fn the_url_has_what_every_sdk_looks_for_in_the_order_node_needs() {
     let secure = hub()
         .issue_url(&app(), &"https://larkspur.example".parse().unwrap())
         .unwrap();
-    assert!(
-        secure.starts_with("wss://larkspur.example/ws/v2?"),
-        "{secure}"
-    );
+    assert!(secure.starts_with("wss://larkspur.example/ws/v2?"), "{secure}");
 }
 
 #[tokio::test]
@@ -53,10 +50,7 @@ async fn a_url_opens_one_connection() {
     assert_eq!(refusal, HandshakeRefusal::BadTicket);
     // Status 514 with a code other than the limit's makes every SDK ask for a new URL; 403 would end three of them.
     let [(_, status), (_, message), (_, auth_error)] = refusal.headers();
-    assert_eq!(
-        (status.as_str(), auth_error.as_str()),
-        ("514", "1000040343")
-    );
+    assert_eq!((status.as_str(), auth_error.as_str()), ("514", "1000040343"));
     assert!(message.contains("ticket"));
     assert_eq!(hub.counts().refused_bad_ticket, 1);
 }
@@ -119,21 +113,12 @@ async fn the_fifty_first_connection_is_refused_at_the_endpoint_and_at_the_handsh
         clients.push(Client::connect(&hub, &app()).await);
     }
     let refusal = hub.issue_url(&app(), &base()).unwrap_err();
-    assert_eq!(
-        refusal,
-        EndpointRefusal::TooManySessions { sessions_max: 50 }
-    );
+    assert_eq!(refusal, EndpointRefusal::TooManySessions { sessions_max: 50 });
     assert_eq!(refusal.code(), 1_000_040_350);
     let refusal = hub.admit(&early).unwrap_err();
-    assert_eq!(
-        refusal,
-        HandshakeRefusal::TooManySessions { sessions_max: 50 }
-    );
+    assert_eq!(refusal, HandshakeRefusal::TooManySessions { sessions_max: 50 });
     let [(_, status), _, (_, auth_error)] = refusal.headers();
-    assert_eq!(
-        (status.as_str(), auth_error.as_str()),
-        ("514", "1000040350")
-    );
+    assert_eq!((status.as_str(), auth_error.as_str()), ("514", "1000040350"));
     assert_eq!(hub.counts().refused_over_limit, 2);
     assert_eq!(clients.len(), hub.sessions().len());
 

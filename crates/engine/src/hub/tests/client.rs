@@ -53,9 +53,7 @@ impl Client<TcpStream> {
     /// Connects over the loopback interface.
     pub(super) async fn connect_tcp(hub: &Hub, app: &AppId) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let ours = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (theirs, _) = listener.accept().await.unwrap();
         Self::over(hub, app, ours, theirs).await
     }
@@ -82,12 +80,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Client<IO> {
             match self.socket.next().await? {
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
                 Ok(message) => return Some(message),
-                Err(
-                    Error::ConnectionClosed
-                    | Error::AlreadyClosed
-                    | Error::Protocol(_)
-                    | Error::Io(_),
-                ) => return None,
+                Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_) | Error::Io(_)) => return None,
                 Err(error) => panic!("{error}"),
             }
         }
@@ -115,12 +108,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Client<IO> {
 
     /// Answers an event as an SDK does: the same frame, `biz_rt` added, the payload replaced.
     pub(super) async fn ack(&mut self, frame: Frame, payload: &'static str) {
-        self.send(
-            frame
-                .into_ack(Bytes::from_static(payload.as_bytes()), 1)
-                .write(),
-        )
-        .await;
+        self.send(frame.into_ack(Bytes::from_static(payload.as_bytes()), 1).write())
+            .await;
     }
 
     pub(super) async fn ack_without_biz_rt(&mut self, mut frame: Frame, payload: &'static str) {
@@ -139,9 +128,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Client<IO> {
     /// Takes every event that comes until nothing came for a second; answers how many.
     pub(super) async fn take_all(mut self) -> usize {
         let mut taken = 0;
-        while let Ok((frame, _)) =
-            tokio::time::timeout(Duration::from_secs(1), self.next_event()).await
-        {
+        while let Ok((frame, _)) = tokio::time::timeout(Duration::from_secs(1), self.next_event()).await {
             self.ack(frame, r#"{"code":200}"#).await;
             taken += 1;
         }

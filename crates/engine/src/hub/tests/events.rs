@@ -33,28 +33,15 @@ async fn an_event_is_pushed_and_acked() {
     let (frame, payload) = client.next_event().await;
     assert_eq!(payload, r#"{"schema":"2.0"}"#);
     assert!(frame.seq_id < 1 << 53 && frame.log_id < 1 << 53);
-    let keys: Vec<_> = frame
-        .headers
-        .iter()
-        .map(|header| header.key.as_str())
-        .collect();
+    let keys: Vec<_> = frame.headers.iter().map(|header| header.key.as_str()).collect();
+    assert_eq!(keys, ["type", "message_id", "sum", "seq", "trace_id", "timestamp"]);
     assert_eq!(
-        keys,
-        ["type", "message_id", "sum", "seq", "trace_id", "timestamp"]
-    );
-    assert_eq!(
-        (
-            frame.header("type"),
-            frame.header("sum"),
-            frame.header("seq")
-        ),
+        (frame.header("type"), frame.header("sum"), frame.header("seq")),
         (Some("event"), Some("1"), Some("0"))
     );
     assert_eq!(frame.header("timestamp"), Some("1700000000000"));
     // As Go spells it.
-    client
-        .ack(frame, r#"{"code":200,"headers":null,"data":null}"#)
-        .await;
+    client.ack(frame, r#"{"code":200,"headers":null,"data":null}"#).await;
     let pushed = pushing.await.unwrap();
     assert_eq!(
         (pushed.outcome, pushed.code, pushed.mode),
@@ -62,9 +49,7 @@ async fn an_event_is_pushed_and_acked() {
     );
     assert_eq!(pushed.target, client.id.to_string());
     assert_eq!(pushed.answer, r#"{"code":200,"headers":null,"data":null}"#);
-    let [session] = &hub.sessions()[..] else {
-        panic!()
-    };
+    let [session] = &hub.sessions()[..] else { panic!() };
     assert_eq!((session.pushed, session.acked), (1, 1));
 }
 
@@ -100,12 +85,7 @@ async fn an_ack_with_code_500_refuses_the_event_unless_assumed_otherwise() {
 
 #[tokio::test(start_paused = true)]
 async fn an_ack_without_biz_rt_takes_the_event_unless_assumed_otherwise() {
-    assert!(
-        answered(Assumptions::default(), OK, false)
-            .await
-            .outcome
-            .is_ok()
-    );
+    assert!(answered(Assumptions::default(), OK, false).await.outcome.is_ok());
     let strict = Assumptions {
         ack_without_biz_rt: AckWithoutBizRt::Retry,
         ..Assumptions::default()
@@ -139,10 +119,7 @@ async fn without_a_live_session_the_push_fails_at_once() {
     drop(Client::connect(&hub, &app()).await);
     wait_for("the session ends", || hub.online(&app()) == 0).await;
     let no_longer = hub.push(&app(), event("{}")).await;
-    assert_eq!(
-        (no_longer.outcome, no_longer.target.as_str()),
-        (never.outcome, "")
-    );
+    assert_eq!((no_longer.outcome, no_longer.target.as_str()), (never.outcome, ""));
     assert!(before.elapsed() < Duration::from_secs(1));
 }
 
@@ -151,9 +128,7 @@ async fn two_sessions_share_events_and_none_goes_to_both() {
     let hub = hub();
     let first = tokio::spawn(Client::connect(&hub, &app()).await.take_all());
     let second = tokio::spawn(Client::connect(&hub, &app()).await.take_all());
-    let pushes: Vec<_> = (0..200)
-        .map(|_| pushing(&hub, &app(), event("{}")))
-        .collect();
+    let pushes: Vec<_> = (0..200).map(|_| pushing(&hub, &app(), event("{}"))).collect();
     for push in pushes {
         assert_eq!(push.await.unwrap().outcome, Ok(()));
     }
@@ -232,10 +207,7 @@ async fn an_event_whose_session_ends_before_it_is_written_goes_to_another_at_onc
     let (frame, _) = open.next_event().await;
     open.ack(frame, OK).await;
     let pushed = pushing.await.unwrap();
-    assert_eq!(
-        (pushed.outcome, pushed.target),
-        (Ok(()), open.id.to_string())
-    );
+    assert_eq!((pushed.outcome, pushed.target), (Ok(()), open.id.to_string()));
     assert!(before.elapsed() < Duration::from_secs(1));
 }
 
@@ -243,9 +215,7 @@ async fn an_event_whose_session_ends_before_it_is_written_goes_to_another_at_onc
 async fn a_3_mb_event_arrives_whole_in_fragments_python_can_take() {
     let hub = hub();
     let mut client = Client::connect_tcp(&hub, &app()).await;
-    let payload: Vec<u8> = (0..3_000_000_u32)
-        .map(|n| u8::try_from(n % 251).unwrap())
-        .collect();
+    let payload: Vec<u8> = (0..3_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
     let pushing = pushing(&hub, &app(), event(payload.clone()));
     let mut whole = Vec::new();
     let mut ids = BTreeSet::new();
@@ -308,11 +278,7 @@ async fn the_first_event_waits_for_a_moment_or_for_the_first_ping() {
     pinging.ping().await;
     pinging.next_frame().await;
     pinging.next_event().await;
-    assert!(
-        opened.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        opened.elapsed()
-    );
+    assert!(opened.elapsed() < Duration::from_millis(100), "{:?}", opened.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -328,9 +294,7 @@ async fn a_session_that_does_not_read_holds_up_no_other() {
         previous: Some(stalled.id),
         ..event("{}")
     };
-    let pushes: Vec<_> = (0..300)
-        .map(|_| pushing(&hub, &app(), preferring()))
-        .collect();
+    let pushes: Vec<_> = (0..300).map(|_| pushing(&hub, &app(), preferring())).collect();
     let taken = tokio::spawn(swift.take_all());
     let mut delivered = 0;
     for push in pushes {
@@ -346,10 +310,7 @@ async fn sessions_of_retries(retry_connection: RetryConnection) -> BTreeSet<Stri
         retry_connection,
         ..Assumptions::default()
     });
-    let (one, two) = (
-        Client::connect(&hub, &app()).await,
-        Client::connect(&hub, &app()).await,
-    );
+    let (one, two) = (Client::connect(&hub, &app()).await, Client::connect(&hub, &app()).await);
     let previous = Some(one.id);
     let tasks = [tokio::spawn(one.take_all()), tokio::spawn(two.take_all())];
     let mut sessions = BTreeSet::new();
@@ -383,12 +344,7 @@ async fn a_message_id_is_kept_when_given_and_new_otherwise() {
     let hub = hub();
     let mut client = Client::connect(&hub, &app()).await;
     let mut message_ids = BTreeSet::new();
-    for message_id in [
-        None,
-        None,
-        Some("kept".parse().unwrap()),
-        Some("kept".parse().unwrap()),
-    ] {
+    for message_id in [None, None, Some("kept".parse().unwrap()), Some("kept".parse().unwrap())] {
         let pushing = pushing(
             &hub,
             &app(),

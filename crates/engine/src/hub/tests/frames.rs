@@ -18,8 +18,7 @@ async fn a_ping_is_answered_with_the_whole_client_configuration() {
         (pong.method, pong.service, pong.header("type")),
         (0, 33_554_678, Some("pong"))
     );
-    let config =
-        br#"{"ReconnectCount":-1,"ReconnectInterval":120,"ReconnectNonce":30,"PingInterval":120}"#;
+    let config = br#"{"ReconnectCount":-1,"ReconnectInterval":120,"ReconnectNonce":30,"PingInterval":120}"#;
     assert_eq!(pong.payload.as_deref(), Some(&config[..]));
     assert_eq!(hub.sessions()[0].last_ping_at, Some(noon()));
 }
@@ -80,10 +79,7 @@ async fn texts_and_unknown_frames_are_ignored_and_counted() {
     client
         .send(frame(1, &[("type", "event"), ("message_id", "invented")]))
         .await;
-    wait_for("the invented ack is counted", || {
-        hub.counts().acks_unmatched == 1
-    })
-    .await;
+    wait_for("the invented ack is counted", || hub.counts().acks_unmatched == 1).await;
     assert_eq!(hub.counts().frames_malformed, 0);
     client.ping().await;
     client.next_frame().await;

@@ -32,15 +32,7 @@ async fn closing_all_sends_the_close_code_and_then_ends_tcp() {
         };
         assert_eq!(u16::from(frame.code), close_code);
         // Java never answers a close frame, so the end of TCP must not wait for an answer.
-        assert_eq!(
-            client
-                .socket
-                .get_mut()
-                .read(&mut [0; 16])
-                .await
-                .unwrap_or(0),
-            0
-        );
+        assert_eq!(client.socket.get_mut().read(&mut [0; 16]).await.unwrap_or(0), 0);
     }
 }
 
@@ -54,10 +46,7 @@ async fn after_closing_all_nobody_comes_in_and_is_told_to_come_back() {
         (refusal, refusal.code()),
         (EndpointRefusal::ShuttingDown, 1_000_040_343)
     );
-    assert_eq!(
-        hub.admit(&early).unwrap_err(),
-        HandshakeRefusal::ShuttingDown
-    );
+    assert_eq!(hub.admit(&early).unwrap_err(), HandshakeRefusal::ShuttingDown);
 }
 
 #[tokio::test]
@@ -88,11 +77,7 @@ async fn a_client_that_closes_gets_its_code_back() {
         code: 1000.into(),
         reason: "client closed".into(),
     };
-    client
-        .socket
-        .send(Message::Close(Some(frame.clone())))
-        .await
-        .unwrap();
+    client.socket.send(Message::Close(Some(frame.clone()))).await.unwrap();
     assert_eq!(
         client.socket.next().await.unwrap().unwrap(),
         Message::Close(Some(frame))
@@ -104,10 +89,7 @@ async fn a_client_that_closes_gets_its_code_back() {
 async fn a_client_that_reads_nothing_is_dropped_in_the_end() {
     let hub = hub();
     let _client = Client::connect_with(&hub, &app(), 64).await;
-    hub.push(&app(), event(vec![b' '; 10_000]))
-        .await
-        .outcome
-        .unwrap_err();
+    hub.push(&app(), event(vec![b' '; 10_000])).await.outcome.unwrap_err();
     assert_eq!(hub.online(&app()), 1);
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(hub.online(&app()), 0);

@@ -12,50 +12,34 @@ type Refused = fn(String) -> ChallengeError;
 
 /// Words by which the official SDKs' refusals are known, in lower case; the first match wins.
 const REFUSALS: [(&str, Refused); 11] = [
-    ("invalid verification_token", |answer| {
-        ChallengeError::Token { answer }
-    }),
-    ("auth by challenge failed", |answer| ChallengeError::Token {
+    ("invalid verification_token", |answer| ChallengeError::Token { answer }),
+    ("auth by challenge failed", |answer| ChallengeError::Token { answer }),
+    ("encrypt_key not found", |answer| ChallengeError::ReceiverWithoutKey {
         answer,
-    }),
-    ("encrypt_key not found", |answer| {
-        ChallengeError::ReceiverWithoutKey { answer }
     }),
     ("need to set up the `encryptkey`", |answer| {
         ChallengeError::ReceiverWithoutKey { answer }
     }),
-    ("need config encryptkey", |answer| {
-        ChallengeError::ReceiverWithoutKey { answer }
-    }),
-    ("encrypted message is blank", |answer| {
-        ChallengeError::AppWithoutKey { answer }
-    }),
-    ("event decryption failed", |answer| {
-        ChallengeError::AppWithoutKey { answer }
-    }),
-    ("invalid pkcs7 padding", |answer| ChallengeError::WrongKey {
+    ("need config encryptkey", |answer| ChallengeError::ReceiverWithoutKey {
         answer,
     }),
-    ("json unmarshal, err", |answer| ChallengeError::WrongKey {
+    ("encrypted message is blank", |answer| ChallengeError::AppWithoutKey {
         answer,
     }),
-    ("expected begin_object", |answer| ChallengeError::WrongKey {
+    ("event decryption failed", |answer| ChallengeError::AppWithoutKey {
         answer,
     }),
-    ("event handle", |answer| ChallengeError::NoAutoChallenge {
-        answer,
-    }),
+    ("invalid pkcs7 padding", |answer| ChallengeError::WrongKey { answer }),
+    ("json unmarshal, err", |answer| ChallengeError::WrongKey { answer }),
+    ("expected begin_object", |answer| ChallengeError::WrongKey { answer }),
+    ("event handle", |answer| ChallengeError::NoAutoChallenge { answer }),
 ];
 
 /// As much of an answer as an error shows.
 const EXCERPT_CHARS_MAX: usize = 200;
 
 /// Judges an answer to the challenge.
-pub(in crate::webhook) fn judge(
-    challenge: &str,
-    answer: &Answer,
-    timeout: Duration,
-) -> Result<(), ChallengeError> {
+pub(in crate::webhook) fn judge(challenge: &str, answer: &Answer, timeout: Duration) -> Result<(), ChallengeError> {
     let status = answer.status;
     if (300..400).contains(&status) {
         let location = excerpt(answer.location.as_deref().unwrap_or_default().as_bytes());
@@ -128,21 +112,9 @@ mod tests {
         for (expected, status, body) in [
             ("NoAutoChallenge", 200, r#""no undefined event handle""#),
             ("Token", 500, r#"{"msg":"invalid verification_token"}"#),
-            (
-                "Token",
-                500,
-                r#"{"msg":"the result of auth by challenge failed"}"#,
-            ),
-            (
-                "Token",
-                500,
-                r#"{"msg":"The result of auth by challenge failed"}"#,
-            ),
-            (
-                "ReceiverWithoutKey",
-                500,
-                r#"{"msg":"encrypt_key not found"}"#,
-            ),
+            ("Token", 500, r#"{"msg":"the result of auth by challenge failed"}"#),
+            ("Token", 500, r#"{"msg":"The result of auth by challenge failed"}"#),
+            ("ReceiverWithoutKey", 500, r#"{"msg":"encrypt_key not found"}"#),
             (
                 "ReceiverWithoutKey",
                 500,
@@ -196,10 +168,7 @@ mod tests {
             cut_off: true,
         };
         let after = Duration::from_secs(1);
-        assert_eq!(
-            judge("c0ffee", &answer, after),
-            Err(ChallengeError::TimedOut { after })
-        );
+        assert_eq!(judge("c0ffee", &answer, after), Err(ChallengeError::TimedOut { after }));
     }
 
     #[test]

@@ -53,19 +53,10 @@ async fn a_body_that_drips_holds_a_push_no_longer_than_its_deadline() {
         }
     })
     .await;
-    let pushed = post(
-        &client(&impatient()),
-        &app(""),
-        &format!("http://{address}/"),
-    )
-    .await;
+    let pushed = post(&client(&impatient()), &app(""), &format!("http://{address}/")).await;
     // The status came in time, and the status decides.
     assert_eq!((pushed.outcome, pushed.code), (Ok(()), Some(200)));
-    assert!(
-        !pushed.answer.is_empty() && pushed.took < IN_TIME,
-        "{:?}",
-        pushed.took
-    );
+    assert!(!pushed.answer.is_empty() && pushed.took < IN_TIME, "{:?}", pushed.took);
 }
 
 #[tokio::test]
@@ -77,12 +68,7 @@ async fn a_head_that_drips_or_never_comes_fails_the_push_at_its_deadline() {
             }
         })
         .await;
-        let pushed = post(
-            &client(&impatient()),
-            &app(""),
-            &format!("http://{address}/"),
-        )
-        .await;
+        let pushed = post(&client(&impatient()), &app(""), &format!("http://{address}/")).await;
         assert_eq!(pushed.code, None);
         if !drips {
             assert_eq!(pushed.outcome, Err("no answer within 400 ms".to_owned()));
@@ -102,12 +88,7 @@ async fn a_head_over_the_bound_fails_the_push() {
         {}
     })
     .await;
-    let pushed = post(
-        &client(&impatient()),
-        &app(""),
-        &format!("http://{address}/"),
-    )
-    .await;
+    let pushed = post(&client(&impatient()), &app(""), &format!("http://{address}/")).await;
     assert_eq!(
         pushed.outcome,
         Err("what the endpoint answered is not HTTP/1.1".to_owned())
@@ -116,15 +97,8 @@ async fn a_head_over_the_bound_fails_the_push() {
 
 #[tokio::test]
 async fn what_is_not_http_fails_the_push() {
-    let address =
-        raw(|mut stream, _| async move { drop(stream.write_all(b"SSH-2.0-OpenSSH\r\n").await) })
-            .await;
-    let pushed = post(
-        &client(&impatient()),
-        &app(""),
-        &format!("http://{address}/"),
-    )
-    .await;
+    let address = raw(|mut stream, _| async move { drop(stream.write_all(b"SSH-2.0-OpenSSH\r\n").await) }).await;
+    let pushed = post(&client(&impatient()), &app(""), &format!("http://{address}/")).await;
     assert_eq!(
         pushed.outcome,
         Err("what the endpoint answered is not HTTP/1.1".to_owned())
@@ -134,12 +108,7 @@ async fn what_is_not_http_fails_the_push() {
 #[tokio::test]
 async fn a_connection_closed_without_an_answer_fails_the_push() {
     let address = raw(|stream, _| async move { drop(stream) }).await;
-    let pushed = post(
-        &client(&impatient()),
-        &app(""),
-        &format!("http://{address}/"),
-    )
-    .await;
+    let pushed = post(&client(&impatient()), &app(""), &format!("http://{address}/")).await;
     assert_eq!(
         pushed.outcome,
         Err("the endpoint closed the connection without an answer".to_owned())
@@ -148,21 +117,12 @@ async fn a_connection_closed_without_an_answer_fails_the_push() {
 
 /// An address at which nothing listens.
 async fn nowhere() -> std::net::SocketAddr {
-    TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 #[tokio::test]
 async fn nobody_listening_fails_the_push_at_once() {
-    let pushed = post(
-        &client(&impatient()),
-        &app(""),
-        &format!("http://{}/", nowhere().await),
-    )
-    .await;
+    let pushed = post(&client(&impatient()), &app(""), &format!("http://{}/", nowhere().await)).await;
     let why = pushed.outcome.unwrap_err();
     assert!(
         why.starts_with("connecting to 127.0.0.1:") && why.contains("refused"),
@@ -185,9 +145,7 @@ async fn an_endpoint_that_closes_idle_connections_loses_no_push() {
     let client = client(&DeliverySettings::default());
     for _ in 0..20 {
         assert_eq!(
-            post(&client, &app(""), &format!("http://{address}/"))
-                .await
-                .outcome,
+            post(&client, &app(""), &format!("http://{address}/")).await.outcome,
             Ok(())
         );
     }
@@ -228,17 +186,9 @@ async fn the_guard_refuses_this_machine_however_it_is_spelled() {
 async fn the_guard_lets_apps_through_that_may_reach_private_addresses_and_only_them() {
     let mut receiver = Receiver::answering(200, "").await;
     let client = client(&DeliverySettings::default());
-    assert_eq!(
-        post(&client, &app(""), &receiver.url()).await.outcome,
-        Ok(())
-    );
+    assert_eq!(post(&client, &app(""), &receiver.url()).await.outcome, Ok(()));
     // The connection of the app before is still open, and must not serve this one.
-    assert!(
-        post(&client, &guarded(), &receiver.url())
-            .await
-            .outcome
-            .is_err()
-    );
+    assert!(post(&client, &guarded(), &receiver.url()).await.outcome.is_err());
     assert!(receiver.arrived.recv().await.is_some() && receiver.arrived.try_recv().is_err());
 }
 
@@ -249,10 +199,5 @@ async fn the_guard_can_be_opened_for_all_apps() {
         allow_private_addresses: true,
         ..DeliverySettings::default()
     };
-    assert_eq!(
-        post(&client(&open), &guarded(), &receiver.url())
-            .await
-            .outcome,
-        Ok(())
-    );
+    assert_eq!(post(&client(&open), &guarded(), &receiver.url()).await.outcome, Ok(()));
 }

@@ -23,21 +23,14 @@ async fn challenge(app: &App, url: &str) -> Result<(), ChallengeError> {
     challenge_with(&settings, app, url).await
 }
 
-async fn challenge_with(
-    settings: &DeliverySettings,
-    app: &App,
-    url: &str,
-) -> Result<(), ChallengeError> {
+async fn challenge_with(settings: &DeliverySettings, app: &App, url: &str) -> Result<(), ChallengeError> {
     client(settings)
         .challenge(app, &Endpoint::parse(url).unwrap(), SIGNED_AT)
         .await
 }
 
 /// Answers as an SDK does: opens the body when it has a key, compares the token, returns the challenge.
-fn sdk(
-    encrypt_key: &'static str,
-    token: &'static str,
-) -> impl Fn(&Arrived) -> Response<String> + Clone {
+fn sdk(encrypt_key: &'static str, token: &'static str) -> impl Fn(&Arrived) -> Response<String> + Clone {
     move |request| {
         let mut body: Value = serde_json::from_slice(&request.body).unwrap();
         if let Some(sealed) = body.get("encrypt") {
@@ -64,10 +57,7 @@ async fn a_receiver_with_the_right_token_passes_in_the_clear_and_encrypted() {
         let mut receiver = Receiver::start(sdk(key, TOKEN)).await;
         assert_eq!(challenge(&app(key), &receiver.url()).await, Ok(()));
         let request = receiver.arrived.recv().await.unwrap();
-        assert_eq!(
-            request.body.starts_with(br#"{"encrypt":""#),
-            !key.is_empty()
-        );
+        assert_eq!(request.body.starts_with(br#"{"encrypt":""#), !key.is_empty());
         // Python fails on a request without them.
         assert!(request.header("x-lark-signature").is_some());
     }
@@ -98,10 +88,7 @@ async fn an_sdk_with_an_empty_token_is_told_so() {
 async fn node_without_auto_challenge_is_told_so() {
     let receiver = Receiver::answering(200, r#""no undefined event handle""#).await;
     let error = challenge(&app(""), &receiver.url()).await.unwrap_err();
-    assert!(
-        matches!(error, ChallengeError::NoAutoChallenge { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ChallengeError::NoAutoChallenge { .. }), "{error}");
     assert!(error.hint().contains("autoChallenge: true"));
 }
 
@@ -128,39 +115,22 @@ async fn a_wrong_path_a_page_and_a_redirect_are_told_apart() {
         status: 301,
         location: "/hook/".to_owned(),
     };
-    assert_eq!(
-        challenge(&app(""), &receiver.await.url()).await,
-        Err(expected)
-    );
+    assert_eq!(challenge(&app(""), &receiver.await.url()).await, Err(expected));
 }
 
 #[tokio::test]
 async fn an_endpoint_that_cannot_be_reached_is_told_why() {
-    let nowhere = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let error = challenge(&app(""), &format!("http://{nowhere}/"))
-        .await
-        .unwrap_err();
+    let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = challenge(&app(""), &format!("http://{nowhere}/")).await.unwrap_err();
     assert_eq!(error, ChallengeError::NothingListens { address: nowhere });
 
     let guarded = App {
         allow_private_addresses: false,
         ..app("")
     };
-    let error = challenge(&guarded, "http://127.0.0.1:1/")
-        .await
-        .unwrap_err();
+    let error = challenge(&guarded, "http://127.0.0.1:1/").await.unwrap_err();
     assert!(
-        matches!(
-            error,
-            ChallengeError::PrivateAddress {
-                why: "loopback",
-                ..
-            }
-        ),
+        matches!(error, ChallengeError::PrivateAddress { why: "loopback", .. }),
         "{error}"
     );
     assert!(error.hint().contains("allow_private_addresses"));
@@ -170,10 +140,7 @@ async fn an_endpoint_that_cannot_be_reached_is_told_why() {
         .await
         .unwrap_err();
     assert!(
-        matches!(
-            error,
-            ChallengeError::Tls { .. } | ChallengeError::Unreachable { .. }
-        ),
+        matches!(error, ChallengeError::Tls { .. } | ChallengeError::Unreachable { .. }),
         "{error}"
     );
 }
@@ -194,10 +161,7 @@ async fn an_answer_after_the_time_limit_fails_and_names_the_limit() {
             after: Duration::from_millis(400)
         }
     );
-    assert_eq!(
-        DeliverySettings::default().challenge_timeout(),
-        Duration::from_secs(1)
-    );
+    assert_eq!(DeliverySettings::default().challenge_timeout(), Duration::from_secs(1));
 
     let half = raw(|mut stream, _| async move {
         stream
@@ -221,9 +185,7 @@ async fn an_answer_after_the_time_limit_fails_and_names_the_limit() {
 #[tokio::test]
 async fn an_endpoint_that_hangs_up_is_told_where_to_look() {
     let dying = raw(|stream, _| async move { drop(stream) }).await;
-    let error = challenge(&app(""), &format!("http://{dying}/"))
-        .await
-        .unwrap_err();
+    let error = challenge(&app(""), &format!("http://{dying}/")).await.unwrap_err();
     assert_eq!(error, ChallengeError::Closed);
     assert!(error.hint().contains("Encrypt Key"));
 }

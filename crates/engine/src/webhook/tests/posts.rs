@@ -26,20 +26,14 @@ async fn a_plain_push_is_the_envelope_signed_with_an_empty_key() {
         (Method::POST, Version::HTTP_11)
     );
     assert_eq!(request.uri, "/hook?key=1");
-    assert_eq!(
-        request.header("content-type"),
-        Some("application/json; charset=utf-8")
-    );
+    assert_eq!(request.header("content-type"), Some("application/json; charset=utf-8"));
     assert_eq!(
         request.header("content-length"),
         Some(request.body.len().to_string().as_str())
     );
     assert_eq!(request.body, r#"{"schema":"2.0","名":"é"}"#);
     assert!(request.header("x-request-id").is_some() && request.header("x-tt-logid").is_some());
-    assert_eq!(
-        request.header("x-lark-request-timestamp"),
-        Some("1700000000")
-    );
+    assert_eq!(request.header("x-lark-request-timestamp"), Some("1700000000"));
     let nonce = request.header("x-lark-request-nonce").unwrap();
     let signature = sign("1700000000", nonce, &Secret::default(), &request.body);
     assert_eq!(request.header("x-lark-signature"), Some(signature.as_str()));
@@ -54,11 +48,7 @@ async fn the_headers_of_a_signature_can_be_left_out_when_there_is_no_key() {
     };
     let plain = arrived("", &unsigned, "{}").await;
     let sealed = arrived("kudryavka", &unsigned, "{}").await;
-    for name in [
-        "x-lark-request-timestamp",
-        "x-lark-request-nonce",
-        "x-lark-signature",
-    ] {
+    for name in ["x-lark-request-timestamp", "x-lark-request-nonce", "x-lark-signature"] {
         assert!(plain.header(name).is_none(), "{name}");
         assert!(sealed.header(name).is_some(), "{name}");
     }
@@ -71,10 +61,7 @@ async fn the_signed_time_can_be_in_milliseconds() {
         ..Assumptions::default()
     };
     let request = arrived("", &milliseconds, "{}").await;
-    assert_eq!(
-        request.header("x-lark-request-timestamp"),
-        Some("1700000000123")
-    );
+    assert_eq!(request.header("x-lark-request-timestamp"), Some("1700000000123"));
 }
 
 #[tokio::test]
@@ -87,10 +74,7 @@ async fn a_push_to_an_app_with_a_key_is_sealed_and_signed() {
         .strip_prefix(r#"{"encrypt":""#)
         .and_then(|rest| rest.strip_suffix(r#""}"#))
         .unwrap();
-    assert_eq!(
-        larkspur_wire::open(encrypt, &key).unwrap(),
-        br#"{"schema":"2.0"}"#
-    );
+    assert_eq!(larkspur_wire::open(encrypt, &key).unwrap(), br#"{"schema":"2.0"}"#);
     let nonce = request.header("x-lark-request-nonce").unwrap();
     let signature = sign("1700000000", nonce, &key, &request.body);
     assert_eq!(request.header("x-lark-signature"), Some(signature.as_str()));
@@ -121,19 +105,13 @@ async fn the_same_seed_and_time_repeat_the_bytes_and_another_seed_does_not() {
         receiver.arrived.recv().await,
     ]
     .map(Option::unwrap);
-    assert_eq!(
-        (&first.body, &first.headers),
-        (&repeated.body, &repeated.headers)
-    );
+    assert_eq!((&first.body, &first.headers), (&repeated.body, &repeated.headers));
     assert_ne!(first.body, fresh.body);
     assert_ne!(
         first.header("x-lark-request-nonce"),
         fresh.header("x-lark-request-nonce")
     );
-    assert_ne!(
-        first.header("x-lark-signature"),
-        fresh.header("x-lark-signature")
-    );
+    assert_ne!(first.header("x-lark-signature"), fresh.header("x-lark-signature"));
 }
 
 #[tokio::test]
@@ -175,12 +153,7 @@ async fn status_200_takes_the_event_whatever_the_body_says() {
         r#""no x event handle""#,
     ] {
         let receiver = Receiver::answering(200, body).await;
-        let pushed = post(
-            &client(&DeliverySettings::default()),
-            &app(""),
-            &receiver.url(),
-        )
-        .await;
+        let pushed = post(&client(&DeliverySettings::default()), &app(""), &receiver.url()).await;
         assert_eq!(
             (pushed.outcome, pushed.code, pushed.mode),
             (Ok(()), Some(200), Mode::Webhook)
@@ -198,17 +171,9 @@ async fn status_200_takes_the_event_whatever_the_body_says() {
 async fn every_other_status_refuses_the_event() {
     for status in [201, 204, 400, 404, 500, 503] {
         let receiver = Receiver::answering(status, "").await;
-        let pushed = post(
-            &client(&DeliverySettings::default()),
-            &app(""),
-            &receiver.url(),
-        )
-        .await;
+        let pushed = post(&client(&DeliverySettings::default()), &app(""), &receiver.url()).await;
         let expected = Err(format!("the endpoint answered status {status}"));
-        assert_eq!(
-            (pushed.outcome, pushed.code),
-            (expected, Some(i32::from(status)))
-        );
+        assert_eq!((pushed.outcome, pushed.code), (expected, Some(i32::from(status))));
     }
 }
 
@@ -224,12 +189,7 @@ async fn redirects_are_not_followed() {
             .unwrap()
     })
     .await;
-    let pushed = post(
-        &client(&DeliverySettings::default()),
-        &app(""),
-        &receiver.url(),
-    )
-    .await;
+    let pushed = post(&client(&DeliverySettings::default()), &app(""), &receiver.url()).await;
     assert_eq!(pushed.code, Some(302));
     assert!(pushed.outcome.is_err());
     assert!(elsewhere.arrived.try_recv().is_err());
@@ -237,11 +197,8 @@ async fn redirects_are_not_followed() {
 
 #[tokio::test]
 async fn https_works_without_a_global_tls_provider_and_only_with_a_trusted_certificate() {
-    let certified =
-        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])
-            .unwrap();
-    let key =
-        rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -255,15 +212,11 @@ async fn https_works_without_a_global_tls_provider_and_only_with_a_trusted_certi
 
     let root = certified.cert.pem();
     let (settings, assumptions) = (DeliverySettings::default(), Assumptions::default());
-    let trusting =
-        WebhookClient::with_root(&settings, &assumptions, Some(root.as_bytes())).unwrap();
+    let trusting = WebhookClient::with_root(&settings, &assumptions, Some(root.as_bytes())).unwrap();
     let pushed = post(&trusting, &app(""), &url).await;
     assert_eq!((pushed.outcome, pushed.code), (Ok(()), Some(200)));
     let by_name = format!("https://localhost:{}/hook", receiver.address.port());
     assert_eq!(post(&trusting, &app(""), &by_name).await.outcome, Ok(()));
-    let why = post(&client(&settings), &app(""), &url)
-        .await
-        .outcome
-        .unwrap_err();
+    let why = post(&client(&settings), &app(""), &url).await.outcome.unwrap_err();
     assert!(why.starts_with("TLS failed: "), "{why}");
 }

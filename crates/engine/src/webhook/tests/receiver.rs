@@ -38,21 +38,13 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    pub(super) async fn start(
-        answer: impl Fn(&Arrived) -> Response<String> + Clone + Send + Sync + 'static,
-    ) -> Self {
+    pub(super) async fn start(answer: impl Fn(&Arrived) -> Response<String> + Clone + Send + Sync + 'static) -> Self {
         Self::start_with(answer, None).await
     }
 
     /// Answers every request with this status and body.
     pub(super) async fn answering(status: u16, body: &'static str) -> Self {
-        Self::start(move |_| {
-            Response::builder()
-                .status(status)
-                .body(body.to_owned())
-                .unwrap()
-        })
-        .await
+        Self::start(move |_| Response::builder().status(status).body(body.to_owned()).unwrap()).await
     }
 
     /// A server with TLS when a configuration is given.
@@ -114,9 +106,7 @@ async fn serve(
 }
 
 /// A server that reads one read's worth of a request and then does with the connection as it likes.
-pub(super) async fn raw<F>(
-    misbehave: impl Fn(TcpStream, Vec<u8>) -> F + Send + 'static,
-) -> SocketAddr
+pub(super) async fn raw<F>(misbehave: impl Fn(TcpStream, Vec<u8>) -> F + Send + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
 {
