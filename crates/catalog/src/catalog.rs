@@ -181,19 +181,23 @@ fn edits(a: &str, b: &str) -> usize {
 }
 
 /// Whether a name fits a pattern in which `*` stands for any characters.
-pub fn matches(glob: &str, text: &str) -> bool {
-    match glob.split_once('*') {
-        None => glob == text,
-        Some((start, rest)) => {
-            let Some(tail) = text.strip_prefix(start) else {
-                return false;
-            };
-            tail.char_indices()
-                .map(|(at, _)| at)
-                .chain([tail.len()])
-                .any(|at| matches(rest, &tail[at..]))
-        }
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<_> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        // The first place is as good as any: what follows has the most left to match.
+        let Some((_, after)) = name.split_once(part) else {
+            return false;
+        };
+        name = after;
     }
+    name.ends_with(last)
 }
 
 #[cfg(test)]
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_any_characters() {
+    fn types_are_found_by_pattern() {
         let found: Vec<_> = Catalog::embedded()
             .matching("hire.eco_*")
             .map(|facts| &facts.event_type[..])
@@ -220,6 +224,31 @@ mod tests {
             found.contains(&"hire.eco_exam.created_v1") && found.len() == 4,
             "{found:?}"
         );
-        assert!(matches("*", "") && matches("a*c", "abc") && !matches("a*c", "ab"));
+    }
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        let name = "hire.eco_exam.created_v1";
+        for pattern in [
+            "*",
+            "hire.*",
+            "*_v1",
+            "hire.*created*",
+            "*eco*exam*v1",
+            "hire.eco_exam.created_v1",
+            "h**1",
+        ] {
+            assert!(matches(pattern, name), "{pattern}");
+        }
+        for pattern in [
+            "",
+            "hire",
+            "hire.*v2",
+            "*exam*eco*",
+            "hire.eco_exam.created_v1*x",
+            "*hire",
+        ] {
+            assert!(!matches(pattern, name), "{pattern}");
+        }
     }
 }
