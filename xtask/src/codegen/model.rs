@@ -1,4 +1,5 @@
-//! The structs and enums of one module: equal objects share one, and each has a name of its own.
+//! The structs and enums of one module: equal objects share one unless they are documented differently, and each has a
+//! name of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +29,7 @@ pub(super) struct Module {
     /// Events first, then the objects in them, each before those inside it.
     pub(super) structs: Vec<Struct>,
     pub(super) enums: Vec<Enum>,
-    by_structure: BTreeMap<String, usize>,
+    by_structure: BTreeMap<String, Vec<usize>>,
 }
 
 #[derive(Debug, Default)]
@@ -143,10 +144,14 @@ impl Module {
 
     fn object(&mut self, members: &Members, owner: (usize, &str), object: Option<&str>) -> usize {
         let next = self.structs.len();
-        let idx = *self.by_structure.entry(structure(members)).or_insert(next);
+        let equal = self.by_structure.entry(structure(members)).or_default();
+        let agreeing = equal.iter().find(|idx| self.structs[**idx].agrees_with(members));
+        let idx = agreeing.copied().unwrap_or(next);
         if idx == next {
+            equal.push(next);
+            let owner = Some((owner.0, owner.1.to_owned()));
             self.structs.push(Struct {
-                owner: Some((owner.0, owner.1.to_owned())),
+                owner,
                 ..Struct::default()
             });
         }
@@ -208,6 +213,17 @@ impl Module {
             }
         }
         Ok(())
+    }
+}
+
+impl Struct {
+    /// Whether the documentation of its fields, as far as it goes, suits these members too.
+    fn agrees_with(&self, members: &Members) -> bool {
+        self.fields.iter().all(|field| {
+            let member = members.iter().find(|node| node.name == field.names[0]);
+            let doc = member.and_then(|node| node.doc.as_ref());
+            field.doc.is_none() || doc.is_none() || field.doc.as_ref() == doc
+        })
     }
 }
 

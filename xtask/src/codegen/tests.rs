@@ -139,7 +139,7 @@ impl Source {
             (FieldType::Any, None) => assert_eq!(name, "Value", "{path}"),
             (FieldType::Object, None) => return self.compare(&name, &below, fields),
             (FieldType::Object, Some(_)) => {
-                assert!(name == "Map" && !fields.iter().any(|f| f.path.starts_with(&below)))
+                assert!(name == "Map" && !fields.iter().any(|f| f.path.starts_with(&below)));
             }
             (FieldType::List(item), Some(ty)) => {
                 assert_eq!(name, "Vec", "{path}");

@@ -142,7 +142,7 @@ pub struct EcoBackgroundCheckCreatedV1 {
     /// The person to be checked.
     pub candidate_info: Option<EcoBackgroundCheckCreateEventCandidateInfo>,
     /// Whom to ask on the customer's side.
-    pub client_contact_info: Option<EcoExamCreateEventCandidateInfo>,
+    pub client_contact_info: Option<EcoBackgroundCheckCreateEventContactInfo>,
     /// Values of the fields that the vendor defined for its order form.
     pub custom_field_list: Option<Vec<EcoAccountCustomFieldEventData>>,
     pub extra: Extra,
@@ -203,7 +203,7 @@ object!(CreateEventMobile {
 });
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct EcoExamCreateEventCandidateInfo {
+pub struct EcoBackgroundCheckCreateEventContactInfo {
     /// The contact's full name.
     pub name: Option<String>,
     /// The contact's mobile phone.
@@ -213,7 +213,7 @@ pub struct EcoExamCreateEventCandidateInfo {
     pub extra: Extra,
 }
 
-object!(EcoExamCreateEventCandidateInfo {
+object!(EcoBackgroundCheckCreateEventContactInfo {
     name = "name",
     mobile = "mobile",
     email = "email",
@@ -258,6 +258,23 @@ impl EventType for EcoExamCreatedV1 {
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
 }
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EcoExamCreateEventCandidateInfo {
+    /// The candidate's full name.
+    pub name: Option<String>,
+    /// The candidate's mobile phone.
+    pub mobile: Option<CreateEventMobile>,
+    /// The candidate's e-mail address.
+    pub email: Option<String>,
+    pub extra: Extra,
+}
+
+object!(EcoExamCreateEventCandidateInfo {
+    name = "name",
+    mobile = "mobile",
+    email = "email",
+});
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EcoExamCreateEventJobInfo {
