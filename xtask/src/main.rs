@@ -1,6 +1,8 @@
 //! `cargo xtask`: what the repository does to itself.
 
+mod ci;
 mod codegen;
+mod conformance;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +25,16 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Runs every test that needs only Rust and a C compiler.
+    Test,
+    /// Runs the official SDKs against the platform; installs them into `target/`.
+    Conformance {
+        /// Passed on to the runner; see `cargo xtask conformance -- --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Runs all that has to hold before a change lands.
+    Ci,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -30,6 +42,9 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().task {
         Task::Codegen { check: false } => codegen::write(&root),
         Task::Codegen { check: true } => codegen::check(&root),
+        Task::Test => ci::test(&root),
+        Task::Conformance { arguments } => conformance::run(&root, &arguments),
+        Task::Ci => ci::all(&root),
     }
 }
 

@@ -197,7 +197,7 @@ impl Engine {
         let new_secret = change.app_secret.is_some();
         let app = self.inner.registry.update(id, change, self.inner.clock.now()).await?;
         if new_secret {
-            self.inner.hub.close_app(id);
+            self.inner.hub.disconnect(id);
         }
         Ok(app)
     }
@@ -210,7 +210,7 @@ impl Engine {
     /// Removes an app and ends its sessions; its log stays.
     pub async fn delete_app(&self, id: &AppId) -> Result<(), RegistryError> {
         self.inner.registry.delete(id).await?;
-        self.inner.hub.close_app(id);
+        self.inner.hub.disconnect(id);
         Ok(())
     }
 

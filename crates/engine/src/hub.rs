@@ -221,7 +221,7 @@ impl Hub {
     }
 
     /// Ends an app's sessions, for one that was deleted or got a new secret.
-    pub(crate) fn close_app(&self, app: &AppId) {
+    pub fn disconnect(&self, app: &AppId) {
         self.shared
             .tickets
             .lock()

@@ -49,11 +49,7 @@ pub(crate) struct Sample {
     responses((status = 200, description = "Those that match.", body = EventTypeList), AnyRefusal, QueryRefusal))]
 pub(crate) async fn list(State(server): State<Arc<Server>>, Params(asked): Params<Matching>) -> Json<EventTypeList> {
     let pattern = asked.r#match.as_deref().unwrap_or("*");
-    let matching = server
-        .engine
-        .catalog()
-        .iter()
-        .filter(|facts| matches(pattern, &facts.event_type));
+    let matching = server.engine.catalog().matching(pattern);
     Json(EventTypeList {
         items: matching.map(EventTypeView::brief).collect(),
     })

@@ -56,7 +56,7 @@ async fn closing_an_app_ends_its_sessions_and_takes_its_tickets_back() {
     let mut gone = Client::connect(&hub, &app()).await;
     let _stays = Client::connect(&hub, &other).await;
     let (ticket, opening) = (query(&hub, &app()), admitted(&hub, &app()));
-    hub.close_app(&app());
+    hub.disconnect(&app());
     assert!(matches!(gone.next().await, Some(Message::Close(_))));
     assert_eq!(hub.admit(&ticket).unwrap_err(), HandshakeRefusal::BadTicket);
     // A session that was just being opened ends as soon as it begins.
