@@ -84,6 +84,11 @@ pub(crate) fn all(root: &Path) -> anyhow::Result<ExitCode> {
     run(root, CI)
 }
 
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what runs and how it ended is the result"
+)]
 fn run(root: &Path, steps: &[Step]) -> anyhow::Result<ExitCode> {
     for Step {
         name,
