@@ -25,7 +25,8 @@ use larkspur::{App, Domain};
 use larkspur_catalog::Catalog;
 use larkspur_engine::{Engine, MovableClock, Published};
 use larkspur_platform::{
-    AppChange, NewApp, PublishError, Publication, SecretChange, Selection, Settings, SubscriptionChange, UnverifiedTypes,
+    AppChange, NewApp, Publication, PublishError, SecretChange, Selection, Settings, SubscriptionChange,
+    UnverifiedTypes,
 };
 use larkspur_server::{ServerConfig, serve};
 use larkspur_store::{AppKind, Attempt, DeliveryQuery, Mode};
@@ -57,7 +58,9 @@ pub struct Platform {
 
 /// Time begins here; it passes as it does outside, and faster when a test moves the clock.
 fn now() -> TimestampMs {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     TimestampMs(i64::try_from(since.as_millis()).unwrap_or_default())
 }
 
@@ -88,9 +91,25 @@ impl Platform {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("its address"));
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, None, engine.clone(), ServerConfig::default(), stop.clone()));
-        let app = engine.create_app(everything("app", Mode::Websocket)).await.expect("an app");
-        Self { engine, clock, url, app_id: app.id.clone(), _stop: stop.drop_guard(), _dir: dir }
+        tokio::spawn(serve(
+            listener,
+            None,
+            engine.clone(),
+            ServerConfig::default(),
+            stop.clone(),
+        ));
+        let app = engine
+            .create_app(everything("app", Mode::Websocket))
+            .await
+            .expect("an app");
+        Self {
+            engine,
+            clock,
+            url,
+            app_id: app.id.clone(),
+            _stop: stop.drop_guard(),
+            _dir: dir,
+        }
     }
 
     /// The engine, for everything else.
@@ -129,9 +148,18 @@ impl Platform {
 
     /// Sets an app's request URL for events, which must answer the challenge.
     pub async fn set_url(&self, id: &AppId, url: &str) {
-        let events = SubscriptionChange { url: Some(Some(url.to_owned())), ..SubscriptionChange::default() };
-        let change = AppChange { events, ..AppChange::default() };
-        self.engine.update_app(id, change).await.expect("the URL answers the challenge");
+        let events = SubscriptionChange {
+            url: Some(Some(url.to_owned())),
+            ..SubscriptionChange::default()
+        };
+        let change = AppChange {
+            events,
+            ..AppChange::default()
+        };
+        self.engine
+            .update_app(id, change)
+            .await
+            .expect("the URL answers the challenge");
     }
 
     /// Publishes the catalogue's example of a type to the app.
@@ -150,10 +178,17 @@ impl Platform {
     pub async fn publish(&self, body: &Value) -> Result<Published, PublishError> {
         let settings = &self.engine.settings().publish;
         let body = body.to_string();
-        let publication =
-            Publication::parse(body.as_bytes(), self.engine.catalog(), settings, UnverifiedTypes::Accept)?;
+        let publication = Publication::parse(
+            body.as_bytes(),
+            self.engine.catalog(),
+            settings,
+            UnverifiedTypes::Accept,
+        )?;
         let answers = self.engine.publish(vec![publication], false).await;
-        answers.expect("the store works").pop().expect("one answer for one event")
+        answers
+            .expect("the store works")
+            .pop()
+            .expect("one answer for one event")
     }
 
     /// Moves the clock, by which retries become due.
@@ -163,7 +198,8 @@ impl Platform {
 
     /// Waits until the app has this many live connections.
     pub async fn online(&self, connections: usize) {
-        self.until(async || self.engine.hub().online(&self.app_id) == connections).await;
+        self.until(async || self.engine.hub().online(&self.app_id) == connections)
+            .await;
     }
 
     /// Waits until this many attempts have been made, and answers them.
@@ -171,7 +207,13 @@ impl Platform {
         let all = async || {
             let mut all = Vec::new();
             for delivery in self.deliveries(event).await {
-                all.extend(self.engine.store().attempts(delivery.id).await.expect("the store works"));
+                all.extend(
+                    self.engine
+                        .store()
+                        .attempts(delivery.id)
+                        .await
+                        .expect("the store works"),
+                );
             }
             all
         };
@@ -181,28 +223,52 @@ impl Platform {
 
     /// Waits until no delivery of the event is pending, and answers how each ended.
     pub async fn settled(&self, event: &EventId) -> Vec<DeliveryState> {
-        let states = async || self.deliveries(event).await.into_iter().map(|row| row.state).collect::<Vec<_>>();
-        self.until(async || !states().await.contains(&DeliveryState::Pending)).await;
+        let states = async || {
+            self.deliveries(event)
+                .await
+                .into_iter()
+                .map(|row| row.state)
+                .collect::<Vec<_>>()
+        };
+        self.until(async || !states().await.contains(&DeliveryState::Pending))
+            .await;
         states().await
     }
 
     async fn deliveries(&self, event: &EventId) -> Vec<larkspur_store::Delivery> {
-        let query = DeliveryQuery { event_id: Some(event.clone()), limit: 1_000, ..DeliveryQuery::default() };
-        self.engine.store().deliveries(&query).await.expect("the store works").rows
+        let query = DeliveryQuery {
+            event_id: Some(event.clone()),
+            limit: 1_000,
+            ..DeliveryQuery::default()
+        };
+        self.engine
+            .store()
+            .deliveries(&query)
+            .await
+            .expect("the store works")
+            .rows
     }
 
     /// Waits until something is so; panics when it does not come to be.
     pub async fn until<F: Future<Output = bool>>(&self, so: impl Fn() -> F) {
         let deadline = Instant::now() + PATIENCE;
         while !so().await {
-            assert!(Instant::now() < deadline, "it did not come to be within {} s", PATIENCE.as_secs());
+            assert!(
+                Instant::now() < deadline,
+                "it did not come to be within {} s",
+                PATIENCE.as_secs()
+            );
             sleep(LOOK_EVERY).await;
         }
     }
 }
 
 fn everything(name: &str, mode: Mode) -> NewApp {
-    let events = SubscriptionChange { mode: Some(mode), types: Some(Selection::All), url: None };
+    let events = SubscriptionChange {
+        mode: Some(mode),
+        types: Some(Selection::All),
+        url: None,
+    };
     NewApp {
         kind: AppKind::Custom,
         id: None,
