@@ -38,7 +38,6 @@ def on_event(data):
         "event": header.event_type,
         "header": json.loads(lark.JSON.marshal(header)),
         "payload": json.loads(lark.JSON.marshal(event)),
-        "type": type(event).__name__,
         "failing": failing,
     })
     if failing:

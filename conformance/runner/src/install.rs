@@ -87,9 +87,12 @@ async fn node(folder: &Path) -> Result<Vec<OsString>> {
 
 async fn go(version: &str, folder: &Path) -> Result<Vec<OsString>> {
     let binary = folder.join("subscriber");
+    // The newest version's module file has the usual name.
+    let newest = Language::Go.versions().first() == Some(&version);
+    let modules = if newest { "go.mod".to_owned() } else { format!("go-{version}.mod") };
     let mut go = tool("go", "install Go 1.21 or newer (https://go.dev/dl)")?;
     go.args(["build", "-buildvcs=false", "-mod=readonly", "-modfile"])
-        .arg(format!("go-{version}.mod"))
+        .arg(modules)
         .arg("-o")
         .arg(&binary)
         .arg(".")
