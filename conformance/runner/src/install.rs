@@ -89,7 +89,11 @@ async fn go(version: &str, folder: &Path) -> Result<Vec<OsString>> {
     let binary = folder.join("subscriber");
     // The newest version's module file has the usual name.
     let newest = Language::Go.versions().first() == Some(&version);
-    let modules = if newest { "go.mod".to_owned() } else { format!("go-{version}.mod") };
+    let modules = if newest {
+        "go.mod".to_owned()
+    } else {
+        format!("go-{version}.mod")
+    };
     let mut go = tool("go", "install Go 1.21 or newer (https://go.dev/dl)")?;
     go.args(["build", "-buildvcs=false", "-mod=readonly", "-modfile"])
         .arg(modules)

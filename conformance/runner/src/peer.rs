@@ -57,7 +57,8 @@ pub(crate) enum Said {
     /// The SDK gave up.
     Error {
         /// Its words.
-        error: String,
+        #[serde(rename = "error")]
+        _error: String,
     },
 }
 
@@ -69,6 +70,9 @@ pub(crate) struct Received {
     pub(crate) payload: Option<Value>,
     /// Header and payload in one, where the SDK does not tell them apart.
     pub(crate) flat: Option<Value>,
+    /// The SDK checks the Verification Token itself and hands it to nobody.
+    #[serde(default)]
+    pub(crate) token_withheld: bool,
 }
 
 impl Received {
@@ -132,10 +136,6 @@ impl Peer {
             Ok(status) => Ok(Some(status?)),
             Err(_) => Ok(None),
         }
-    }
-
-    pub(crate) async fn kill(&mut self) -> Result<()> {
-        self.child.kill().await.context("cannot end a subscriber")
     }
 
     /// The end of what it logged.

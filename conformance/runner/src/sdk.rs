@@ -38,7 +38,7 @@ impl Language {
             Self::Python => &["1.7.5"],
             Self::Node => &["1.74.0"],
             Self::Go => &["3.12.0", "3.5.3"],
-            Self::Java => &["2.5.3"],
+            Self::Java => &["2.5.3", "2.3.7"],
         }
     }
 

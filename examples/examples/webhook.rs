@@ -1,0 +1,20 @@
+//! Receives background checks by webhook, behind axum.
+//!
+//! `FEISHU_APP_ID=… FEISHU_APP_SECRET=… FEISHU_VERIFICATION_TOKEN=… cargo run --example webhook`, then save
+//! `http://127.0.0.1:3000/webhook/event` as the app's request URL.
+
+use larkspur::events::hire::EcoBackgroundCheckCreatedV1;
+use larkspur::{App, Event, Meta, Router};
+use tokio::net::TcpListener;
+
+async fn on_check(check: Event<EcoBackgroundCheckCreatedV1>, meta: Meta) {
+    println!("{meta}\n{check}");
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let hook = App::from_env()?.webhook(Router::new().on(on_check))?;
+    let web = axum::Router::new().route_service("/webhook/event", hook);
+    axum::serve(TcpListener::bind("127.0.0.1:3000").await?, web).await?;
+    Ok(())
+}
