@@ -7,7 +7,7 @@ use std::time::Duration;
 use larkspur::events::corehr::JobChangeStatusUpdatedV2;
 use larkspur::events::hire::EcoExamCreatedV1;
 use larkspur::{BoxError, Event, Meta, Router, State, Transport};
-use larkspur_platform::{RetryBody, RetryConnection, RetryFrom, RetryMessageId, WithheldField};
+use larkspur_platform::{RetryBody, RetryConnection, RetryFrom, WithheldField};
 use larkspur_testkit::{DeliveryState, Platform, TENANT};
 use larkspur_wire::AppId;
 use serde_json::json;
@@ -260,20 +260,6 @@ async fn a_retry_goes_to_any_connection_or_to_the_same_one() {
         .map(|attempt| attempt.target)
         .collect();
     assert_eq!(targets.len(), 1, "{targets:?}");
-}
-
-#[tokio::test]
-async fn a_retry_keeps_its_message_id_or_gets_a_new_one() {
-    // Both are seen to work: the message id itself is not shown to handlers, and the hub tells late acks by it.
-    for id in [RetryMessageId::New, RetryMessageId::Keep] {
-        let platform = Platform::with(|settings| settings.assumptions.retry_message_id = id).await;
-        let inbox = Inbox::failing(1);
-        let _client = connected(&platform, &inbox).await;
-        let event = platform.trigger(EXAM).await;
-        platform.attempts(&event, 1).await;
-        platform.advance(FIRST_RUNG);
-        assert_eq!(platform.settled(&event).await, [DeliveryState::Delivered]);
-    }
 }
 
 async fn on_job_change(Event(change): Event<JobChangeStatusUpdatedV2>, State(seen): State<Arc<Mutex<Vec<String>>>>) {
