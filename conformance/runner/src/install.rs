@@ -12,6 +12,9 @@ use tokio::process::Command;
 
 use crate::sdk::{Language, Sdk};
 
+/// How to get Go.
+const GO: &str = "install Go 1.21 or newer (https://go.dev/dl)";
+
 /// Where the subscribers' sources and lock files are.
 pub(crate) fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("")
@@ -32,7 +35,7 @@ pub(crate) async fn install(language: Language, version: &str, target: &Path) ->
         language,
         version: version.to_owned(),
         command: command.with_context(|| format!("cannot make the {language} subscriber ready"))?,
-        environment: Vec::new(),
+        folder,
     })
 }
 
@@ -94,7 +97,7 @@ async fn go(version: &str, folder: &Path) -> Result<Vec<OsString>> {
     } else {
         format!("go-{version}.mod")
     };
-    let mut go = tool("go", "install Go 1.21 or newer (https://go.dev/dl)")?;
+    let mut go = tool("go", GO)?;
     go.args(["build", "-buildvcs=false", "-mod=readonly", "-modfile"])
         .arg(modules)
         .arg("-o")
@@ -107,7 +110,11 @@ async fn go(version: &str, folder: &Path) -> Result<Vec<OsString>> {
 
 async fn java(version: &str, folder: &Path) -> Result<Vec<OsString>> {
     let source = sources().join("java");
-    let files = ["pom.xml", "src/main/java/Subscriber.java"];
+    let files = [
+        "pom.xml",
+        "src/main/java/Subscriber.java",
+        "src/main/java/SampleHost.java",
+    ];
     let inputs = files.map(|file| source.join(file));
     once(folder, &inputs.each_ref().map(PathBuf::as_path), async || {
         copy(&source, folder, &files)?;
@@ -130,6 +137,17 @@ async fn java(version: &str, folder: &Path) -> Result<Vec<OsString>> {
         .map(OsString::from)
         .chain([class_path, "Subscriber".into()])
         .collect())
+}
+
+/// Builds all Go samples below a folder at once, with the newest version's module files.
+pub(crate) async fn build_go_samples(folder: &Path) -> Result<()> {
+    copy(&sources().join("go"), folder, &["go.mod", "go.sum"])?;
+    fs::create_dir_all(folder.join("bin")).context("cannot make a folder for the samples")?;
+    let mut go = tool("go", GO)?;
+    run(go
+        .args(["build", "-buildvcs=false", "-mod=readonly", "-o", "bin/", "./..."])
+        .current_dir(folder))
+    .await
 }
 
 /// Does the work unless it was done from the same inputs before.

@@ -7,6 +7,8 @@ mod install;
 mod payload;
 mod peer;
 mod platform;
+mod sample;
+mod samples;
 mod sdk;
 mod table;
 
@@ -34,6 +36,12 @@ struct Arguments {
     /// Only the cases whose name contains one of these.
     #[arg(long, value_name = "NAME")]
     case: Vec<String>,
+    /// The folder with the five official documents, whose sample programs are run.
+    #[arg(long, env = "LARKSPUR_SEEDS", value_name = "FOLDER")]
+    samples: Option<PathBuf>,
+    /// Leaves the sample programs out.
+    #[arg(long)]
+    without_seed_samples: bool,
     /// How many cases run at once.
     #[arg(long, default_value_t = 3)]
     jobs: usize,
@@ -67,7 +75,10 @@ async fn run(arguments: Arguments) -> Result<bool> {
     let target = beside.parent().context("this program is not in a target folder")?;
     let (sdks, mut table) = install_all(&arguments, target).await;
     let started = Instant::now();
-    run_cases(&arguments, &larkspur, sdks, &mut table).await;
+    run_cases(&arguments, &larkspur, &sdks, &mut table).await;
+    if !arguments.without_seed_samples {
+        run_samples(&arguments, &larkspur, target, &sdks, &mut table).await;
+    }
     say(&format!(
         "\n{}\nthe cases took {} s",
         table.print(),
@@ -101,7 +112,7 @@ async fn install_all(arguments: &Arguments, target: &Path) -> (Vec<Sdk>, Table) 
     (sdks, table)
 }
 
-async fn run_cases(arguments: &Arguments, larkspur: &Path, sdks: Vec<Sdk>, table: &mut Table) {
+async fn run_cases(arguments: &Arguments, larkspur: &Path, sdks: &[Sdk], table: &mut Table) {
     let chosen = |case: &Case| {
         let name = case.name();
         arguments.case.is_empty() || arguments.case.iter().any(|part| name.contains(part.as_str()))
@@ -135,6 +146,41 @@ async fn run_cases(arguments: &Arguments, larkspur: &Path, sdks: Vec<Sdk>, table
             table.note(&name, sdk, result);
         }
     }
+}
+
+/// Runs the sample programs, if no case was asked for by a name that is not theirs.
+async fn run_samples(arguments: &Arguments, larkspur: &Path, target: &Path, sdks: &[Sdk], table: &mut Table) {
+    if !arguments.case.is_empty() && !arguments.case.iter().any(|part| part == "sample") {
+        return;
+    }
+    let Some(documents) = &arguments.samples else {
+        let missing = Err(anyhow!(
+            "name the folder of the official documents with --samples or LARKSPUR_SEEDS, or say --without-seed-samples"
+        ));
+        return table.note("samples", "all", &missing);
+    };
+    let ran = match samples::run(documents, larkspur, target, sdks, arguments.jobs.max(1)).await {
+        Ok(ran) => ran,
+        Err(error) => return table.note("samples", "all", &Err(error)),
+    };
+    let mut rows: Vec<_> = ran.iter().map(|ran| ran.name.clone()).collect();
+    rows.sort();
+    rows.dedup();
+    for (row, ran) in rows.iter().flat_map(|row| ran.iter().map(move |ran| (row, ran))) {
+        if ran.name == *row {
+            let word = if ran.result.is_ok() { "ok    " } else { "FAILED" };
+            say(&format!(
+                "{word} {:14} {} ({} lines changed)",
+                ran.sdk, ran.name, ran.changed
+            ));
+            table.note(row, &ran.sdk, &ran.result);
+        }
+    }
+    let changed: usize = ran.iter().map(|ran| ran.changed).sum();
+    say(&format!(
+        "{} samples differ from the documents in {changed} lines",
+        ran.len()
+    ));
 }
 
 /// Runs one case within its deadline.

@@ -21,8 +21,17 @@ pub(crate) const TENANT: &str = "2ca1d211f64f6438";
 /// Text that is easily broken on the way: quotes, escapes, markup, two bytes to four in UTF-8.
 const AWKWARD: [&str; 8] = ["\"", "\\", "/", "<&>", "中", "é", "🐦", "\n"];
 
-/// Every field present, every text random.
+/// Every field of the example, every text random and awkward.
 pub(crate) fn random(event_type: &str) -> Result<Publication> {
+    publication(event_type, &AWKWARD)
+}
+
+/// Every field of the example, every text random but printed alike everywhere.
+pub(crate) fn plain(event_type: &str) -> Result<Publication> {
+    publication(event_type, &["-"])
+}
+
+fn publication(event_type: &str, spice: &[&str]) -> Result<Publication> {
     let example = match event_type {
         "hire.eco_background_check.created_v1" => {
             include_str!("../../../catalog/examples/hire.eco_background_check.created_v1.json")
@@ -41,7 +50,7 @@ pub(crate) fn random(event_type: &str) -> Result<Publication> {
     };
     let mut example: Value = serde_json::from_str(example)?;
     let mut event = example["event"].take();
-    mix(&mut event);
+    mix(&mut event, spice);
     let Value::Object(event) = event else {
         bail!("the example of {event_type} has no event");
     };
@@ -131,10 +140,10 @@ fn short(value: &Value) -> String {
 }
 
 /// Puts random text in the place of every text; numbers, which may be enums, and dates stay.
-fn mix(value: &mut Value) {
+fn mix(value: &mut Value, spice: &[&str]) {
     match value {
-        Value::Object(members) => members.values_mut().for_each(mix),
-        Value::Array(items) => items.iter_mut().for_each(mix),
+        Value::Object(members) => members.values_mut().for_each(|value| mix(value, spice)),
+        Value::Array(items) => items.iter_mut().for_each(|value| mix(value, spice)),
         Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
             *text = text.chars().map(|_| fastrand::digit(10)).collect();
         }
@@ -142,7 +151,7 @@ fn mix(value: &mut Value) {
         Value::String(text) => {
             text.push('-');
             text.extend(std::iter::repeat_with(fastrand::alphanumeric).take(8));
-            text.push_str(AWKWARD[fastrand::usize(..AWKWARD.len())]);
+            text.push_str(spice[fastrand::usize(..spice.len())]);
             text.push(fastrand::alphanumeric());
         }
         _ => {}

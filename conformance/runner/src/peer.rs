@@ -16,7 +16,7 @@ use crate::sdk::Sdk;
 /// Lines that wait to be read; a case publishes at most 200 events.
 const LINES_MAX: usize = 1024;
 /// How much of what a subscriber logs is kept for the report of a failure.
-const LOG_BYTES_MAX: usize = 16 * 1024;
+const LOG_BYTES_MAX: usize = 64 * 1024;
 /// How long a subscriber may take from its start to its ready line; two cores start several.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -88,7 +88,6 @@ impl Peer {
         command
             .args(&sdk.command[1..])
             .env("LARKSPUR_CASE", serde_json::to_string(case)?)
-            .envs(sdk.environment.iter().map(|(name, value)| (name, value)))
             .env("NO_PROXY", "127.0.0.1,localhost")
             .env("no_proxy", "127.0.0.1,localhost");
         let mut peer = Self::spawn(command)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 /// One SDK at one version, ready to be started.
 #[derive(Clone, Debug)]
@@ -9,7 +10,8 @@ pub(crate) struct Sdk {
     pub(crate) language: Language,
     pub(crate) version: String,
     pub(crate) command: Vec<OsString>,
-    pub(crate) environment: Vec<(String, OsString)>,
+    /// Where it is installed.
+    pub(crate) folder: PathBuf,
 }
 
 /// Whose SDK it is.
