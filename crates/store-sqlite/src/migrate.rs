@@ -6,7 +6,10 @@ use sha2::{Digest, Sha256};
 use crate::open::OpenError;
 
 /// In order; the number is the place in this list, from 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_start.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_start.sql"),
+    include_str!("../migrations/0002_due_covers.sql"),
+];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT";
 const APPLIED: &str = "SELECT number, checksum FROM migration ORDER BY number";

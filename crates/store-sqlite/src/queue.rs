@@ -1,7 +1,10 @@
 //! Accepting, leasing, settling.
 
 use async_trait::async_trait;
-use larkspur_store::{Accepted, Claim, DeliveryQueue, NewDelivery, NewEvent, Settlement, StoreError, Verdict};
+use larkspur_store::{
+    Accepted, Claim, DeliveryId, DeliveryQueue, Depth, LIMIT_MAX, NewDelivery, NewEvent, Settlement, StoreError,
+    Verdict,
+};
 use larkspur_wire::{EventId, TimestampMs};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -14,31 +17,42 @@ use crate::write::execute;
 use crate::{SqliteStore, failed};
 
 // By the unique index on event.id.
-const DIGEST: &str = "SELECT seq, digest FROM event WHERE id = ?1";
+pub(crate) const DIGEST: &str = "SELECT seq, digest FROM event WHERE id = ?1";
 const NEW_EVENT: &str = "INSERT INTO event (id, event_type, tenant_key, create_time, accepted_at, digest, payload) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 const NEW_DELIVERY: &str = "INSERT INTO delivery \
      (id, event_seq, app_id, withheld, state, leased, due_at, attempts, generation) VALUES (?1, ?2, ?3, ?4, 0, 1, ?5, 0, 1)";
 // By delivery_by_event.
-const DELIVERIES_OF: &str = "SELECT id, app_id, withheld FROM delivery WHERE event_seq = ?1 ORDER BY seq";
+pub(crate) const DELIVERIES_OF: &str = "SELECT id, app_id, withheld FROM delivery WHERE event_seq = ?1 ORDER BY seq";
 
 // By delivery_due.
-const DUE: &str = "SELECT seq FROM delivery WHERE state = 0 AND due_at <= ?1 ORDER BY due_at LIMIT ?2";
-const LEASE: &str = "UPDATE delivery SET leased = 1, due_at = ?2, generation = generation + 1 WHERE seq = ?1";
-const LEASED: &str = "SELECT d.id, e.id, d.app_id, d.withheld, d.state, d.attempts, d.due_at, d.generation, \
+pub(crate) const DUE: &str = "SELECT seq FROM delivery WHERE state = 0 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2";
+// By the primary key.
+pub(crate) const LEASE: &str =
+    "UPDATE delivery SET leased = 1, due_at = ?2, generation = generation + 1 WHERE seq = ?1";
+// By the primary keys of both.
+pub(crate) const LEASED: &str = "SELECT d.id, e.id, d.app_id, d.withheld, d.state, d.attempts, d.due_at, d.generation, \
      e.id, e.event_type, e.tenant_key, e.create_time, e.accepted_at, e.payload \
      FROM delivery AS d JOIN event AS e ON e.seq = d.event_seq WHERE d.seq = ?1";
 // By delivery_due.
 pub(crate) const NEXT_DUE: &str = "SELECT MIN(due_at) FROM delivery WHERE state = 0";
-// By delivery_due.
-const RELEASE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WHERE state = 0 AND leased = 1";
+// By delivery_due, which has all the columns it asks for.
+pub(crate) const RELEASE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WHERE state = 0 AND leased = 1";
 
 // By the unique index on delivery.id.
-const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5 \
+pub(crate) const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5 \
      WHERE id = ?1 AND generation = ?2 AND state = 0";
-const NEW_ATTEMPT: &str = "INSERT INTO attempt \
+pub(crate) const NEW_ATTEMPT: &str = "INSERT INTO attempt \
      (delivery_seq, number, started_at, mode, target, code, took_us, answer, error) \
      SELECT seq, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM delivery WHERE id = ?1";
+
+// By the unique index on delivery.id.
+pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, due_at = ?2, generation = generation + 1 \
+     WHERE id = ?1 AND leased = 0";
+// By delivery_due.
+pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 0";
+// By delivery_dead.
+pub(crate) const DEAD_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 2";
 
 const ACCEPT: &str = "accept events";
 
@@ -138,7 +152,7 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
 fn claim_due(tx: &Transaction<'_>, now: TimestampMs, until: TimestampMs, limit: u32) -> Result<Vec<Claim>, StoreError> {
     const DOING: &str = "claim deliveries";
     let seq = |row: &Row<'_>| row.get::<_, i64>(0).map_err(failed(DOING));
-    let due = all(tx, DOING, DUE, params![now.0, limit], seq)?;
+    let due = all(tx, DOING, DUE, params![now.0, limit.min(LIMIT_MAX)], seq)?;
     let mut claims = Vec::with_capacity(due.len());
     for seq in due {
         execute(tx, DOING, LEASE, params![seq, until.0])?;
@@ -178,6 +192,17 @@ impl DeliveryQueue for SqliteStore {
             .await
     }
 
+    async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError> {
+        const DOING: &str = "make deliveries due again";
+        let resend = move |tx: &Transaction<'_>| {
+            let one = |sum, id: DeliveryId| {
+                execute(tx, DOING, RESEND, params![id.0.to_be_bytes(), due_at.0]).map(|rows| sum + rows as u64)
+            };
+            ids.into_iter().try_fold(0, one)
+        };
+        self.writer.write(DOING, resend).await
+    }
+
     async fn next_due(&self) -> Result<Option<TimestampMs>, StoreError> {
         const DOING: &str = "read the next due time";
         let query = |connection: &Connection| {
@@ -195,6 +220,21 @@ impl DeliveryQueue for SqliteStore {
                 execute(tx, DOING, RELEASE, [now.0]).map(|rows| rows as u64)
             })
             .await
+    }
+
+    async fn depth(&self) -> Result<Depth, StoreError> {
+        const DOING: &str = "count deliveries";
+        let query = |connection: &Connection| {
+            let count = |sql| {
+                let mut statement = connection.prepare_cached(sql)?;
+                statement.query_row([], |row| row.get::<_, i64>(0))
+            };
+            Ok(Depth {
+                pending: count(PENDING_COUNT).map_err(failed(DOING))?.unsigned_abs(),
+                dead: count(DEAD_COUNT).map_err(failed(DOING))?.unsigned_abs(),
+            })
+        };
+        self.readers.read(query).await
     }
 }
 

@@ -180,6 +180,15 @@ pub struct Settlement {
     pub verdict: Verdict,
 }
 
+/// How much is in the queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Deliveries to be pushed, those under a lease among them.
+    pub pending: u64,
+    /// Deliveries given up.
+    pub dead: u64,
+}
+
 /// Selects deliveries, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryQuery {
@@ -191,7 +200,7 @@ pub struct DeliveryQuery {
     pub state: Option<DeliveryState>,
     /// Start after this one.
     pub after: Option<DeliveryId>,
-    /// At most this many, 1 to 1,000.
+    /// At most this many, 1 to [`LIMIT_MAX`](crate::LIMIT_MAX).
     pub limit: u32,
 }
 
@@ -204,7 +213,7 @@ pub struct EventQuery {
     pub tenant_key: Option<TenantKey>,
     /// The `next` cursor of the page before.
     pub after: Option<String>,
-    /// At most this many, 1 to 1,000.
+    /// At most this many, 1 to [`LIMIT_MAX`](crate::LIMIT_MAX).
     pub limit: u32,
 }
 

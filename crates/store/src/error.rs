@@ -22,10 +22,16 @@ pub enum StoreError {
         found: String,
     },
     /// More waits than the store takes; the caller should come back later.
-    #[error("the store has {waiting} batches waiting, which is its limit")]
+    #[error("the store has {waiting} batches waiting, and takes no more")]
     Busy {
         /// How many wait.
         waiting: usize,
+    },
+    /// A page was asked for after something that is not the end of a page; the caller's mistake.
+    #[error("`{found}` is not the cursor of a page")]
+    Cursor {
+        /// What was given.
+        found: String,
     },
     /// The store was closed.
     #[error("the store is closed")]

@@ -17,8 +17,8 @@ pub use app::{
     TokenRole,
 };
 pub use delivery::{
-    Accepted, Attempt, Claim, Delivery, DeliveryId, DeliveryQuery, DeliveryState, EventQuery, EventRow, NewDelivery,
-    NewEvent, Page, Settlement, Verdict,
+    Accepted, Attempt, Claim, Delivery, DeliveryId, DeliveryQuery, DeliveryState, Depth, EventQuery, EventRow,
+    NewDelivery, NewEvent, Page, Settlement, Verdict,
 };
 pub use error::StoreError;
-pub use port::{DeliveryQueue, Log, Registry, Store};
+pub use port::{DeliveryQueue, LIMIT_MAX, Log, Registry, Store};

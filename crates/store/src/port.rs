@@ -4,9 +4,12 @@ use async_trait::async_trait;
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
 use crate::{
-    Accepted, ApiToken, App, Attempt, Binding, BindingKey, Claim, Delivery, DeliveryId, DeliveryQuery, EventQuery,
-    EventRow, NewEvent, Page, ResourceSubscription, Settlement, StoreError,
+    Accepted, ApiToken, App, Attempt, Binding, BindingKey, Claim, Delivery, DeliveryId, DeliveryQuery, Depth,
+    EventQuery, EventRow, NewEvent, Page, ResourceSubscription, Settlement, StoreError,
 };
+
+/// No page and no claim has more rows; asking for more gives as many.
+pub const LIMIT_MAX: u32 = 1_000;
 
 /// Who may receive: apps, bindings, resource subscriptions, API tokens.
 #[async_trait]
@@ -21,7 +24,8 @@ pub trait Registry: Send + Sync {
 
     /// The app that a thing is bound to.
     async fn binding(&self, key: &BindingKey) -> Result<Option<AppId>, StoreError>;
-    /// Bindings in order of key, those after `after`, at most `limit`.
+    /// Bindings in order of key, those after `after`, at most `limit`, which goes to [`LIMIT_MAX`] and the one more that
+    /// tells whether there is a next page.
     async fn bindings(&self, after: Option<&BindingKey>, limit: u32) -> Result<Vec<Binding>, StoreError>;
     /// Binds a thing to an app, replacing what it was bound to.
     async fn save_binding(&self, binding: &Binding) -> Result<(), StoreError>;
@@ -37,7 +41,7 @@ pub trait Registry: Send + Sync {
 
     /// All API tokens, in order of name.
     async fn tokens(&self) -> Result<Vec<ApiToken>, StoreError>;
-    /// Adds a token, or replaces the one of that name.
+    /// Adds a token, or replaces the one of that name. Two tokens never share a digest.
     async fn save_token(&self, token: &ApiToken) -> Result<(), StoreError>;
     /// Removes a token by name. Answers whether it existed.
     async fn delete_token(&self, name: &str) -> Result<bool, StoreError>;
@@ -46,18 +50,28 @@ pub trait Registry: Send + Sync {
 /// What is to be pushed.
 #[async_trait]
 pub trait DeliveryQueue: Send + Sync {
-    /// Stores events with their deliveries, durably: when this returns, they survive a crash.
+    /// Stores events with their deliveries and bindings, durably: when this returns, they survive a crash.
     ///
-    /// Answers in the order asked. One event's conflict never fails another.
+    /// Answers in the order asked. One event's conflict never fails another; an error means that nothing of the batch was
+    /// stored. Only this verb is refused as [`Busy`](StoreError::Busy) when more is published than the store can write.
     async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<Accepted>, StoreError>;
-    /// Ends leases and logs their attempts. A stale generation changes no state.
+    /// Ends leases and logs their attempts.
+    ///
+    /// A lease can be settled until another one is given, also after it ran out. A stale generation changes no state.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
-    /// Leases up to `limit` pending deliveries whose due time or lease has passed, the longest due first.
+    /// Leases up to `limit` (at most [`LIMIT_MAX`]) pending deliveries whose due time or lease has passed: the longest
+    /// due first, and of those due at the same time the one accepted first.
     async fn claim(&self, now: TimestampMs, lease_until: TimestampMs, limit: u32) -> Result<Vec<Claim>, StoreError>;
+    /// Makes deliveries due at a time, whatever became of them; those under a lease stay as they are. Answers how many.
+    ///
+    /// Their attempts go on counting, and what was leased before can no longer be settled.
+    async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError>;
     /// When the next pending delivery is due or its lease ends.
     async fn next_due(&self) -> Result<Option<TimestampMs>, StoreError>;
     /// Makes every leased delivery due now; for the start of a node that owns the store alone.
     async fn release_leases(&self, now: TimestampMs) -> Result<u64, StoreError>;
+    /// How much waits and how much was given up.
+    async fn depth(&self) -> Result<Depth, StoreError>;
 }
 
 /// What happened.
@@ -69,7 +83,7 @@ pub trait Log: Send + Sync {
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError>;
     /// Deliveries, newest first.
     async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError>;
-    /// The attempts of one delivery, in order.
+    /// The last [`LIMIT_MAX`] attempts of one delivery, in order.
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError>;
 }
 
