@@ -106,6 +106,7 @@ async fn main() {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the lines are what this program is for")]
 fn say(line: &Value) {
     println!("{line}");
 }

@@ -2,6 +2,8 @@
 //!
 //! `FEISHU_APP_ID=… FEISHU_APP_SECRET=… FEISHU_BASE_URL=http://127.0.0.1:7070 cargo run --example persistent_connection`
 
+#![expect(clippy::print_stdout, reason = "an example shows what arrives")]
+
 use larkspur::events::hire::EcoBackgroundCheckCreatedV1;
 use larkspur::{App, Event, Meta, Router, ctrl_c};
 

@@ -3,6 +3,8 @@
 //! `FEISHU_APP_ID=… FEISHU_APP_SECRET=… FEISHU_VERIFICATION_TOKEN=… cargo run --example webhook`, then save
 //! `http://127.0.0.1:3000/webhook/event` as the app's request URL.
 
+#![expect(clippy::print_stdout, reason = "an example shows what arrives")]
+
 use larkspur::events::hire::EcoBackgroundCheckCreatedV1;
 use larkspur::{App, Event, Meta, Router};
 use tokio::net::TcpListener;

@@ -18,7 +18,7 @@ const LINES_MAX: usize = 1024;
 /// How much of what a subscriber logs is kept for the report of a failure.
 const LOG_BYTES_MAX: usize = 64 * 1024;
 /// How long a subscriber may take from its start to its ready line; two cores start several.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What a subscriber is told, as JSON in `LARKSPUR_CASE`.
 #[derive(Clone, Debug, Serialize)]
@@ -39,8 +39,12 @@ pub(crate) struct Case {
 pub(crate) struct Peer {
     child: Child,
     lines: mpsc::Receiver<Said>,
-    log: Arc<Mutex<String>>,
+    printed: Log,
+    logged: Log,
 }
+
+/// The end of what a program wrote to one of its outputs.
+type Log = Arc<Mutex<String>>;
 
 /// One line of a subscriber.
 #[derive(Clone, Debug, Deserialize)]
@@ -105,14 +109,19 @@ impl Peer {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot start {:?}", command.as_std().get_program()))?;
-        let log = Arc::new(Mutex::new(String::new()));
+            .with_context(|| format!("cannot start {}", command.as_std().get_program().display()))?;
+        let (printed, logged) = (Log::default(), Log::default());
         let (sender, lines) = mpsc::channel(LINES_MAX);
         let stdout = child.stdout.take().context("a subscriber has no stdout")?;
         let stderr = child.stderr.take().context("a subscriber has no stderr")?;
-        tokio::spawn(read(stdout, Arc::clone(&log), Some(sender)));
-        tokio::spawn(read(stderr, Arc::clone(&log), None));
-        Ok(Self { child, lines, log })
+        tokio::spawn(read(stdout, Arc::clone(&printed), Some(sender)));
+        tokio::spawn(read(stderr, Arc::clone(&logged), None));
+        Ok(Self {
+            child,
+            lines,
+            printed,
+            logged,
+        })
     }
 
     /// The next line; none when the time is over, or the program's output ended.
@@ -137,18 +146,19 @@ impl Peer {
         }
     }
 
-    /// The end of what it logged.
+    /// What it printed besides lines of JSON.
+    pub(crate) fn printed(&self) -> String {
+        self.printed.lock().map(|text| text.clone()).unwrap_or_default()
+    }
+
+    /// All that it wrote, for the report of a failure.
     pub(crate) fn log(&self) -> String {
-        let log = self.log.lock().map(|log| log.clone()).unwrap_or_default();
-        if log.is_empty() {
-            "it logged nothing".to_owned()
-        } else {
-            format!("it logged:\n{log}")
-        }
+        let logged = self.logged.lock().map(|text| text.clone()).unwrap_or_default();
+        format!("it printed:\n{}it logged:\n{logged}", self.printed())
     }
 }
 
-async fn read(output: impl AsyncRead + Unpin, log: Arc<Mutex<String>>, lines: Option<mpsc::Sender<Said>>) {
+async fn read(output: impl AsyncRead + Unpin, log: Log, lines: Option<mpsc::Sender<Said>>) {
     let mut reader = BufReader::new(output).lines();
     while let Ok(Some(line)) = reader.next_line().await {
         if let Some(lines) = &lines

@@ -16,6 +16,8 @@ use crate::http::Http;
 
 /// How long a platform may take to say that it is ready.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a URL may miss its challenge.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often a condition is looked at again.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -32,12 +34,14 @@ pub(crate) struct Platform {
 /// The first line of `larkspur dev --json`.
 #[derive(Debug, Deserialize)]
 struct Ready {
-    ready: bool,
+    #[serde(rename = "ready")]
+    is_ready: bool,
     url: String,
     admin_token: String,
 }
 
 /// An app made for a case.
+#[expect(clippy::struct_field_names, reason = "the names of the API")]
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct App {
     pub(crate) app_id: String,
@@ -121,12 +125,20 @@ impl Platform {
         serde_json::from_value(app).context("the app made lacks a credential")
     }
 
-    /// Sends the app's events to a URL, which must answer the challenge.
+    /// Sends the app's events to a URL, which must answer the challenge. That has one second, which a subscriber that
+    /// has just started may miss; like a person at the console, this saves the URL again.
     pub(crate) async fn set_url(&self, app: &App, url: &str) -> Result<()> {
         let events = json!({"events": {"mode": "webhook", "url": url}});
-        self.api(Method::PATCH, &format!("/apps/{}", app.app_id), Some(events))
-            .await?;
-        Ok(())
+        let path = format!("/apps/{}", app.app_id);
+        let mut refusal = None;
+        let saved = until(SAVE_TIMEOUT, async || {
+            refusal = self.api(Method::PATCH, &path, Some(events.clone())).await.err();
+            Ok(refusal
+                .as_ref()
+                .is_none_or(|refusal| !refusal.to_string().contains("no answer within")))
+        });
+        saved.await.context("the URL cannot be saved")?;
+        refusal.map_or(Ok(()), Err)
     }
 
     /// Publishes to one app and returns the event's id.
@@ -224,7 +236,7 @@ async fn launch(binary: &Path, data: &Path, port: u16) -> Result<(Child, Ready)>
         .context("the platform did not say that it is ready")??
         .context("the platform ended before it was ready")?;
     let ready: Ready = serde_json::from_str(&line).with_context(|| format!("no ready line: {line}"))?;
-    if !ready.ready {
+    if !ready.is_ready {
         bail!("the platform says that it is not ready: {line}");
     }
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });

@@ -202,7 +202,7 @@ async fn receive(platform: &Platform, program: Program) -> Result<()> {
     let event = Value::Object(publication.event);
     let mut missing = String::new();
     until(ARRIVAL, async || {
-        missing = printed(sample.language, &peer.log(), &event_id, &event)
+        missing = printed(sample.language, &peer.printed(), &event_id, &event)
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default();

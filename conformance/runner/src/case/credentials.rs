@@ -14,7 +14,7 @@ const END: Duration = Duration::from_secs(30);
 pub(super) async fn run(bench: &Bench) -> Result<()> {
     let (platform, app) = bench.stage(Mode::Ws).await?;
     let mut told = told(&platform, &app, Mode::Ws)?;
-    told.app_secret = "not the secret".to_owned();
+    "not the secret".clone_into(&mut told.app_secret);
     let mut peer = Peer::start(&bench.sdk, &told).await?;
     gives_up(&mut peer).await?;
     platform.wait_online(&app, 0, Duration::ZERO).await

@@ -58,7 +58,7 @@ async fn connect(platform: &Platform, app: &App) -> Result<WebSocketStream<TcpSt
     ensure!(answer.status == 200, "the endpoint answered {}", answer.status);
     let url = match EndpointReply::parse(&answer.body)? {
         EndpointReply::Connect { url, .. } => url,
-        other => bail!("the endpoint answered {other:?}"),
+        EndpointReply::Refused { code, msg } => bail!("the endpoint refused with {code}: {msg}"),
     };
     let address = platform.url().trim_start_matches("http://");
     let stream = TcpStream::connect(address)
