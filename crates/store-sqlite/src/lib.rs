@@ -4,9 +4,12 @@
 //! disk. App Secrets, Verification Tokens and Encrypt Keys are in the file as they are, since the platform signs with
 //! them: the file is readable by its owner only (mode 0600), and belongs on an encrypted disk.
 
+mod lanes;
 mod log;
 mod migrate;
 mod open;
+#[cfg(test)]
+mod plans;
 mod queue;
 mod read;
 mod registry;
@@ -36,6 +39,7 @@ use write::Writer;
 /// ```
 #[derive(Debug)]
 pub struct SqliteStore {
+    // Dropped before the writer, whose connection is the last one then.
     readers: Readers,
     writer: Writer,
 }
@@ -46,13 +50,15 @@ impl SqliteStore {
         let Opened { writer, readers, lock } = open::open(path, options)?;
         Ok(Self {
             readers: Readers::new(readers),
-            writer: Writer::start(writer, lock, options.waiting_max)?,
+            writer: Writer::start(writer, lock, options.waiting_bytes_max)?,
         })
     }
 
-    /// Writes what waits, and closes the file; what is asked afterwards is refused. Dropping the store does the same
-    /// without waiting.
+    /// Writes what waits, and closes the file; what is asked afterwards is refused.
+    ///
+    /// Dropping the store writes what waits too, and blocks the thread while it does.
     pub async fn close(&self) {
+        self.readers.close().await;
         self.writer.close().await;
     }
 

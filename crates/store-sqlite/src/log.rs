@@ -1,7 +1,9 @@
 //! Reading what happened, newest first, in pages.
 
 use async_trait::async_trait;
-use larkspur_store::{Attempt, Delivery, DeliveryId, DeliveryQuery, EventQuery, EventRow, Log, Page, StoreError};
+use larkspur_store::{
+    Attempt, Delivery, DeliveryId, DeliveryQuery, EventQuery, EventRow, LIMIT_MAX, Log, Page, StoreError,
+};
 use larkspur_wire::EventId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
@@ -13,13 +15,10 @@ use crate::row::{
     ATTEMPT_COLUMNS, DELIVERY_COLUMNS, EVENT_COLUMNS, corrupt, read_attempt, read_delivery, read_event, state_number,
 };
 
-/// A page has at most this many rows.
-const LIMIT_MAX: u32 = 1_000;
-
 /// A query put together from the conditions that were asked for; each has an index or narrows a scan of one.
-struct Select {
-    sql: String,
-    values: Vec<Value>,
+pub(crate) struct Select {
+    pub(crate) sql: String,
+    pub(crate) values: Vec<Value>,
 }
 
 impl Select {
@@ -30,29 +29,30 @@ impl Select {
         }
     }
 
-    fn and(&mut self, condition: &str, value: Option<impl Into<Value>>) {
+    fn and(mut self, condition: &str, value: Option<impl Into<Value>>) -> Self {
         if let Some(value) = value {
             self.sql.push_str(" AND ");
             self.sql.push_str(condition);
             self.values.push(value.into());
         }
+        self
+    }
+
+    fn order(mut self, order: &str, limit: u32) -> Self {
+        self.sql.push_str(" ORDER BY ");
+        self.sql.push_str(order);
+        self.sql.push_str(" LIMIT ?");
+        self.values.push(limit.into());
+        self
     }
 
     fn all<T>(
-        mut self,
+        self,
         connection: &Connection,
-        order: &str,
-        limit: u32,
         read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        self.sql.push_str(&format!(" ORDER BY {order} LIMIT {limit}"));
-        all(
-            connection,
-            "read the log",
-            &self.sql,
-            params_from_iter(self.values),
-            read,
-        )
+        let values = params_from_iter(self.values);
+        all(connection, "read the log", &self.sql, values, read)
     }
 }
 
@@ -64,75 +64,79 @@ fn page<T>(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Page<
     Page { rows, next }
 }
 
-/// By event.seq, or `event_by_type`.
+/// By the unique index on event.id.
+pub(crate) fn select_event(id: &EventId) -> Select {
+    Select::from(EVENT_COLUMNS, "event AS e")
+        .and("e.id = ?", Some(id.to_string()))
+        .order("e.seq", 1)
+}
+
+/// By the primary key, or `event_by_type`.
+pub(crate) fn select_events(query: &EventQuery, after: Option<i64>, limit: u32) -> Select {
+    Select::from(&format!("{EVENT_COLUMNS}, e.seq"), "event AS e")
+        .and("e.event_type = ?", query.event_type.as_ref().map(ToString::to_string))
+        .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))
+        .and("e.seq < ?", after)
+        .order("e.seq DESC", limit)
+}
+
+/// By the unique index on delivery.id, `delivery_by_event`, `delivery_by_app` or `delivery_dead`.
+pub(crate) fn select_deliveries(query: &DeliveryQuery, event_seq: Option<i64>, limit: u32) -> Select {
+    Select::from(DELIVERY_COLUMNS, "delivery AS d JOIN event AS e ON e.seq = d.event_seq")
+        .and("d.event_seq = ?", event_seq)
+        .and("d.app_id = ?", query.app_id.as_ref().map(ToString::to_string))
+        .and("d.state = ?", query.state.map(state_number))
+        .and("d.id < ?", query.after.map(|id| id.0.to_be_bytes().to_vec()))
+        .order("d.id DESC", limit)
+}
+
+/// By the unique index on delivery.id and `attempt_by_delivery`.
+pub(crate) fn select_attempts(id: DeliveryId) -> Select {
+    let of_delivery = "delivery_seq = (SELECT seq FROM delivery WHERE id = ?)";
+    Select::from(ATTEMPT_COLUMNS, "attempt")
+        .and(of_delivery, Some(id.0.to_be_bytes().to_vec()))
+        .order("number DESC, seq DESC", LIMIT_MAX)
+}
+
 fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
     let limit = query.limit.clamp(1, LIMIT_MAX);
-    let after = query
-        .after
-        .as_ref()
-        .map(|text| text.parse::<i64>().map_err(|_| corrupt("cursor", text)))
-        .transpose()?;
-    let mut select = Select::from(&format!("{EVENT_COLUMNS}, e.seq"), "event AS e");
-    select.and("e.event_type = ?", query.event_type.as_ref().map(ToString::to_string));
-    select.and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string));
-    select.and("e.seq < ?", after);
+    let cursor = |text: &String| text.parse().map_err(|_| StoreError::Cursor { found: text.clone() });
+    let after = query.after.as_ref().map(cursor).transpose()?;
     let read = |row: &Row<'_>| {
         let seq: i64 = row.get(6).map_err(|error| corrupt("event", &error))?;
         Ok((seq, read_event(row, 0)?))
     };
-    let found = page(
-        select.all(connection, "e.seq DESC", limit + 1, read)?,
-        limit,
-        |(seq, _)| seq.to_string(),
-    );
+    let rows = select_events(query, after, limit + 1).all(connection, read)?;
+    let Page { rows, next } = page(rows, limit, |(seq, _)| seq.to_string());
     Ok(Page {
-        rows: found.rows.into_iter().map(|(_, event)| event).collect(),
-        next: found.next,
+        rows: rows.into_iter().map(|(_, event)| event).collect(),
+        next,
     })
 }
 
-/// By delivery.id, `delivery_by_event` or `delivery_by_app`.
 fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError> {
     let limit = query.limit.clamp(1, LIMIT_MAX);
-    let mut select = Select::from(DELIVERY_COLUMNS, "delivery AS d JOIN event AS e ON e.seq = d.event_seq");
-    if let Some(id) = &query.event_id {
-        let Some(seq) = event_seq(connection, id)? else {
-            return Ok(Page {
-                rows: Vec::new(),
-                next: None,
-            });
-        };
-        select.and("d.event_seq = ?", Some(seq));
-    }
-    select.and("d.app_id = ?", query.app_id.as_ref().map(ToString::to_string));
-    select.and("d.state = ?", query.state.map(state_number));
-    select.and("d.id < ?", query.after.map(|id| id.0.to_be_bytes().to_vec()));
-    Ok(page(
-        select.all(connection, "d.id DESC", limit + 1, read_delivery)?,
-        limit,
-        |row| row.id.to_string(),
-    ))
-}
-
-/// By delivery.id and `attempt_by_delivery`.
-fn attempts(connection: &Connection, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-    let mut select = Select::from(ATTEMPT_COLUMNS, "attempt");
-    select.and(
-        "delivery_seq = (SELECT seq FROM delivery WHERE id = ?)",
-        Some(id.0.to_be_bytes().to_vec()),
-    );
-    select.all(connection, "number, seq", LIMIT_MAX, read_attempt)
+    let seq = match &query.event_id {
+        None => None,
+        Some(id) => match event_seq(connection, id)? {
+            Some(seq) => Some(seq),
+            None => {
+                return Ok(Page {
+                    rows: Vec::new(),
+                    next: None,
+                });
+            }
+        },
+    };
+    let rows = select_deliveries(query, seq, limit + 1).all(connection, read_delivery)?;
+    Ok(page(rows, limit, |row| row.id.to_string()))
 }
 
 #[async_trait]
 impl Log for SqliteStore {
     async fn event(&self, id: &EventId) -> Result<Option<EventRow>, StoreError> {
-        let id = id.to_string();
-        let query = move |connection: &Connection| {
-            let mut select = Select::from(EVENT_COLUMNS, "event AS e");
-            select.and("e.id = ?", Some(id));
-            Ok(select.all(connection, "e.seq", 1, |row| read_event(row, 0))?.pop())
-        };
+        let select = select_event(id);
+        let query = move |connection: &Connection| Ok(select.all(connection, |row| read_event(row, 0))?.pop());
         self.readers.read(query).await
     }
 
@@ -149,6 +153,11 @@ impl Log for SqliteStore {
     }
 
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError> {
-        self.readers.read(move |connection| attempts(connection, id)).await
+        let query = move |connection: &Connection| {
+            let mut newest_first = select_attempts(id).all(connection, read_attempt)?;
+            newest_first.reverse();
+            Ok(newest_first)
+        };
+        self.readers.read(query).await
     }
 }

@@ -18,15 +18,15 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Connections that read at the same time.
     pub readers: usize,
-    /// Writes that may wait; the next one is refused as busy.
-    pub waiting_max: usize,
+    /// How large the accepted events that wait for a commit may be together; the next batch is refused as busy.
+    pub waiting_bytes_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             readers: 4,
-            waiting_max: 8_192,
+            waiting_bytes_max: 64 << 20,
         }
     }
 }
@@ -64,6 +64,14 @@ pub enum OpenError {
     SqliteTooOld {
         /// Its version.
         found: &'static str,
+    },
+    /// The file system cannot do what a write-ahead log needs, as many network file systems cannot.
+    #[error("SQLite keeps no write-ahead log for `{}`, but a journal of the kind `{found}`", path.display())]
+    NoWal {
+        /// The file.
+        path: PathBuf,
+        /// The kind of journal that SQLite chose.
+        found: String,
     },
     /// A newer Larkspur wrote it.
     #[error("the schema has version {found}, and this program knows versions up to {known}")]
@@ -107,6 +115,15 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
         source: Box::new(source),
     };
     let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+    let found: String = writer
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .map_err(sqlite)?;
+    if found != "wal" {
+        return Err(OpenError::NoWal {
+            path: path.to_owned(),
+            found,
+        });
+    }
     migrate::migrate(&mut writer, sqlite)?;
     let readers = (0..options.readers.max(1)).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite));
     Ok(Opened {
@@ -118,7 +135,9 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
 
 /// SQLite's own locks are taken per transaction; this one is held for as long as the store lives.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let lock_path = PathBuf::from(format!("{}.lock", path.display()));
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
     let io = |source| OpenError::Io {
         path: lock_path.clone(),
         source,
@@ -131,13 +150,17 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Opens or makes a file that only its owner can read; SQLite gives its WAL the same mode.
+/// Opens or makes a file, and makes it one that only its owner can read; SQLite gives its WAL the same mode.
 fn private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = options.open(path)?;
+    // A copy that was put back may have the mode of other files.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
@@ -152,4 +175,23 @@ fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
     }
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_synced_to_the_write_ahead_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = open(&dir.path().join("larkspur.db"), &Options::default()).unwrap();
+        let pragma = |name| {
+            opened
+                .writer
+                .pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+        };
+        assert_eq!(pragma("journal_mode").unwrap(), "wal".to_owned().into());
+        // 2 is FULL.
+        assert_eq!(pragma("synchronous").unwrap(), 2.into());
+    }
 }

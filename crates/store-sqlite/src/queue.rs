@@ -8,6 +8,7 @@ use larkspur_store::{
 use larkspur_wire::{EventId, TimestampMs};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use crate::lanes::Lane;
 use crate::registry::{SAVE_BINDING, all};
 use crate::row::{
     DEAD, DELIVERED, DELIVERY_COLUMNS_LEN, PENDING, corrupt, parsed, read_delivery, read_delivery_id, read_event,
@@ -55,6 +56,14 @@ pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE stat
 pub(crate) const DEAD_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 2";
 
 const ACCEPT: &str = "accept events";
+
+/// About what a row takes besides the payload: ids, digest, and the list it is in.
+const ROW_BYTES: usize = 512;
+
+/// What an event takes while it waits, about.
+fn bytes(event: &NewEvent) -> usize {
+    event.payload.len() + ROW_BYTES * (1 + event.deliveries.len())
+}
 
 fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreError> {
     let known: Option<(i64, Vec<u8>)> = tx
@@ -173,8 +182,9 @@ impl DeliveryQueue for SqliteStore {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let bytes = events.iter().map(bytes).sum();
         let accept = move |tx: &Transaction<'_>| events.iter().map(|event| accept_one(tx, event)).collect();
-        self.writer.write(ACCEPT, accept).await
+        self.writer.write_in(Lane::Accept { bytes }, ACCEPT, accept).await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {

@@ -11,14 +11,23 @@ use tokio::sync::Semaphore;
 pub(crate) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
+    count: u32,
 }
 
 impl Readers {
     pub(crate) fn new(connections: Vec<Connection>) -> Self {
-        let permits = Arc::new(Semaphore::new(connections.len()));
         Self {
+            permits: Arc::new(Semaphore::new(connections.len())),
+            count: u32::try_from(connections.len()).unwrap_or(u32::MAX),
             idle: Arc::new(Mutex::new(connections)),
-            permits,
+        }
+    }
+
+    /// Waits for the queries on their way and closes the connections.
+    pub(crate) async fn close(&self) {
+        if let Ok(_all) = self.permits.acquire_many(self.count).await {
+            self.permits.close();
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 

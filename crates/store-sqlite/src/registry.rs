@@ -1,7 +1,9 @@
 //! Apps, bindings, resource subscriptions, tokens.
 
 use async_trait::async_trait;
-use larkspur_store::{ApiToken, App, Binding, BindingKey, Registry, ResourceSubscription, StoreError, TokenRole};
+use larkspur_store::{
+    ApiToken, App, Binding, BindingKey, LIMIT_MAX, Registry, ResourceSubscription, StoreError, TokenRole,
+};
 use larkspur_wire::{AppId, TimestampMs};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -17,11 +19,13 @@ const DELETE_APP: &str = "DELETE FROM app WHERE id = ?1";
 const DELETE_APP_BINDINGS: &str = "DELETE FROM binding WHERE app_id = ?1";
 const DELETE_APP_RESOURCES: &str = "DELETE FROM resource_subscription WHERE app_id = ?1";
 // By delivery_by_app.
-const END_APP_DELIVERIES: &str = "UPDATE delivery SET state = ?2, leased = 0 WHERE app_id = ?1 AND state = ?3";
+pub(crate) const END_APP_DELIVERIES: &str =
+    "UPDATE delivery SET state = ?2, leased = 0 WHERE app_id = ?1 AND state = ?3";
 
 // By the primary key.
-const BINDING: &str = "SELECT app_id FROM binding WHERE kind = ?1 AND id = ?2";
-const BINDINGS: &str = "SELECT kind, id, app_id FROM binding WHERE (kind, id) > (?1, ?2) ORDER BY kind, id LIMIT ?3";
+pub(crate) const BINDING: &str = "SELECT app_id FROM binding WHERE kind = ?1 AND id = ?2";
+pub(crate) const BINDINGS: &str =
+    "SELECT kind, id, app_id FROM binding WHERE (kind, id) > (?1, ?2) ORDER BY kind, id LIMIT ?3";
 pub(crate) const SAVE_BINDING: &str = "INSERT INTO binding (kind, id, app_id) VALUES (?1, ?2, ?3) \
      ON CONFLICT (kind, id) DO UPDATE SET app_id = excluded.app_id";
 const DELETE_BINDING: &str = "DELETE FROM binding WHERE kind = ?1 AND id = ?2";
@@ -128,6 +132,7 @@ impl Registry for SqliteStore {
     }
 
     async fn bindings(&self, after: Option<&BindingKey>, limit: u32) -> Result<Vec<Binding>, StoreError> {
+        let limit = limit.min(LIMIT_MAX + 1);
         let (kind, id) = after.map(|key| (key.kind.clone(), key.id.clone())).unwrap_or_default();
         let query = move |connection: &Connection| {
             all(

@@ -8,13 +8,11 @@ use std::thread::JoinHandle;
 
 use larkspur_store::StoreError;
 use rusqlite::{Connection, Transaction};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::failed;
+use crate::lanes::{Lane, Lanes};
 use crate::open::OpenError;
-
-/// One transaction carries this many writes; more would make the first ones wait.
-const JOBS_PER_COMMIT_MAX: usize = 512;
 
 /// What the writer has done so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +31,14 @@ struct Counters {
 
 #[derive(Debug)]
 pub(crate) struct Writer {
-    jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    lanes: Arc<Lanes>,
     thread: Mutex<Option<JoinHandle<()>>>,
     counters: Arc<Counters>,
-    waiting_max: usize,
 }
 
 /// A write that waits. It is answered after the commit that carried it.
-trait Job: Send {
+pub(crate) trait Job: Send {
+    /// Answers whether its writes are to be kept.
     fn run(&mut self, transaction: &Transaction<'_>) -> bool;
     fn answer(self: Box<Self>, committed: Result<(), &rusqlite::Error>);
 }
@@ -68,11 +66,11 @@ where
         let answer = match (done, committed) {
             (Some(Ok(value)), Ok(())) => Ok(value),
             (Some(Err(error)), _) => Err(error),
-            (Some(Ok(_)), Err(error)) => Err(StoreError::Backend {
+            (_, Err(error)) => Err(StoreError::Backend {
                 doing,
                 source: error.to_string().into(),
             }),
-            (None, _) => Err(StoreError::Closed),
+            (None, Ok(())) => Err(StoreError::Closed),
         };
         // Who asked may have gone away.
         let _ = reply.send(answer);
@@ -80,65 +78,65 @@ where
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, lock: File, waiting_max: usize) -> Result<Self, OpenError> {
-        let (jobs, queue) = mpsc::channel(waiting_max.max(1));
-        let counters = Arc::new(Counters::default());
-        let counted = Arc::clone(&counters);
+    pub(crate) fn start(connection: Connection, lock: File, accept_bytes_max: usize) -> Result<Self, OpenError> {
+        let lanes = Arc::new(Lanes::new(accept_bytes_max));
+        let counters = Arc::<Counters>::default();
+        let (taken, counted) = (Abandon(Arc::clone(&lanes)), Arc::clone(&counters));
         let write = move || {
-            write(connection, queue, &counted);
+            write(connection, &taken.0, &counted);
             // Only now may another process have the file.
             drop(lock);
         };
         let thread = std::thread::Builder::new()
             .name("larkspur-sqlite".to_owned())
-            .spawn(write);
-        let thread = Mutex::new(Some(thread.map_err(OpenError::Thread)?));
+            .spawn(write)
+            .map_err(OpenError::Thread)?;
         Ok(Self {
-            jobs: Mutex::new(Some(jobs)),
-            thread,
+            lanes,
+            thread: Mutex::new(Some(thread)),
             counters,
-            waiting_max,
         })
     }
 
-    /// Runs a write in the next transaction, and answers when it is on disk.
+    /// Runs a write in the next transaction, ahead of what is to be accepted, and answers when it is on disk.
     pub(crate) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let jobs = self
-            .jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or(StoreError::Closed)?;
+        self.write_in(Lane::First, doing, work).await
+    }
+
+    /// Runs a write in the lane it belongs to, and answers when it is on disk.
+    pub(crate) async fn write_in<T, F>(&self, lane: Lane, doing: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        jobs.try_send(Box::new(Work {
+        let work = Work {
             doing,
             run: Some(work),
             done: None,
             reply,
-        }))
-        .map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy {
-                waiting: self.waiting_max,
-            },
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        })?;
-        drop(jobs);
+        };
+        self.lanes.push(lane, Box::new(work))?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Writes what waits and ends the thread.
     pub(crate) async fn close(&self) {
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        self.lanes.close();
+        if let Some(thread) = self.thread() {
             let joined = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
             if !joined.unwrap_or(false) {
                 tracing::error!("the writing thread ended with a panic");
             }
         }
+    }
+
+    fn thread(&self) -> Option<JoinHandle<()>> {
+        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn counts(&self) -> CommitCounts {
@@ -150,17 +148,35 @@ impl Writer {
     }
 }
 
-fn write(mut connection: Connection, mut queue: mpsc::Receiver<Box<dyn Job>>, counters: &Counters) {
-    let mut batch = Vec::with_capacity(JOBS_PER_COMMIT_MAX);
-    while queue.blocking_recv_many(&mut batch, JOBS_PER_COMMIT_MAX) > 0 {
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.lanes.close();
+        if self.thread().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writing thread ended with a panic");
+        }
+    }
+}
+
+/// Held by the writing thread: however it ends, nobody waits for it any longer.
+struct Abandon(Arc<Lanes>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+fn write(mut connection: Connection, lanes: &Lanes, counters: &Counters) {
+    while let Some(mut batch) = lanes.take() {
         let committed = commit(&mut connection, &mut batch);
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.jobs.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        for job in batch.drain(..) {
+        for job in batch {
             job.answer(committed.as_ref().copied());
         }
     }
-    if let Err(error) = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+    // The last connection to close moves everything into the one file.
+    if let Err((_, error)) = connection.close() {
         tracing::debug!("the last checkpoint failed, the next start makes up for it: {error}");
     }
 }
@@ -191,4 +207,31 @@ pub(crate) fn execute(
         .prepare_cached(sql)
         .and_then(|mut statement| statement.execute(params))
         .map_err(failed(doing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_cannot_begin_is_the_backends_failure() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("BEGIN").unwrap();
+        let (reply, answer) = oneshot::channel();
+        let mut batch: Vec<Box<dyn Job>> = vec![Box::new(Work {
+            doing: "try",
+            run: Some(|_: &Transaction<'_>| Ok(())),
+            done: None,
+            reply,
+        })];
+        let committed = commit(&mut connection, &mut batch);
+        for job in batch {
+            job.answer(committed.as_ref().copied());
+        }
+        let answer = answer.blocking_recv().unwrap();
+        assert!(
+            matches!(answer, Err(StoreError::Backend { doing: "try", .. })),
+            "{answer:?}"
+        );
+    }
 }

@@ -1,0 +1,38 @@
+//! The embedded store from outside: the claims of the ports, the file, the commits, a killed process.
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic")]
+
+mod commit;
+mod conformance;
+mod file;
+mod kill;
+
+use std::path::Path;
+
+use larkspur_store::{DeliveryId, NewDelivery, NewEvent};
+use larkspur_store_sqlite::{OpenError, Options, SqliteStore};
+use larkspur_wire::{AppId, EventId, TimestampMs};
+
+/// Opens the store of a folder.
+fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
+    SqliteStore::open(&dir.join("larkspur.db"), &Options::default())
+}
+
+/// Event `n` with a delivery of that number.
+fn event(n: u32) -> NewEvent {
+    NewEvent {
+        id: EventId::mint(u128::from(n).to_be_bytes()),
+        event_type: "im.message.receive_v1".parse().unwrap(),
+        tenant_key: None,
+        create_time: TimestampMs(0),
+        accepted_at: TimestampMs(0),
+        payload: "{}".into(),
+        digest: [0; 32],
+        deliveries: vec![NewDelivery {
+            id: DeliveryId(n.into()),
+            app_id: AppId::mint([1; 8]),
+            withheld: Vec::new(),
+        }],
+        lease_until: TimestampMs(1),
+        binds: Vec::new(),
+    }
+}
