@@ -1,14 +1,20 @@
 //! Values for the claims.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
 use crate::{
-    Accepted, App, AppConfig, AppKind, AppVersion, Attempt, DeliveryId, Mode, NewDelivery, NewEvent, Settlement, Store,
-    Verdict,
+    Accepted, App, AppConfig, AppKind, AppVersion, Attempt, Claim, Delivery, DeliveryId, DeliveryQuery, Mode,
+    NewDelivery, NewEvent, Settlement, Store, Verdict,
 };
+
+/// Beyond every due time and lease of the claims.
+pub(super) const LATER: TimestampMs = TimestampMs(1_000_000);
 
 /// When a lease given at 0 ends.
 pub(super) const LEASE_END: TimestampMs = TimestampMs(60_000);
@@ -17,8 +23,8 @@ pub(super) fn app_id(n: u8) -> AppId {
     AppId::mint([n; 8])
 }
 
-pub(super) fn event_id(n: u8) -> EventId {
-    EventId::mint([n; 16])
+pub(super) fn event_id(n: u32) -> EventId {
+    EventId::mint(u128::from(n).to_be_bytes())
 }
 
 pub(super) fn app(n: u8) -> App {
@@ -48,7 +54,7 @@ pub(super) fn app(n: u8) -> App {
 }
 
 /// Event `n` for the apps, its deliveries numbered from `n × 256`.
-pub(super) fn event(n: u8, apps: &[u8]) -> NewEvent {
+pub(super) fn event(n: u32, apps: &[u8]) -> NewEvent {
     let delivery = |(idx, app): (usize, &u8)| NewDelivery {
         id: delivery_id(n, idx),
         app_id: app_id(*app),
@@ -65,14 +71,14 @@ pub(super) fn event(n: u8, apps: &[u8]) -> NewEvent {
         create_time: TimestampMs(i64::from(n)),
         accepted_at: TimestampMs(i64::from(n) + 1),
         payload: Bytes::from(format!(r#"{{"n":{n}}}"#)),
-        digest: [n; 32],
+        digest: [1; 32],
         deliveries: apps.iter().enumerate().map(delivery).collect(),
         lease_until: LEASE_END,
         binds: Vec::new(),
     }
 }
 
-pub(super) fn delivery_id(event: u8, idx: usize) -> DeliveryId {
+pub(super) fn delivery_id(event: u32, idx: usize) -> DeliveryId {
     DeliveryId(u128::from(event) * 256 + idx as u128)
 }
 
@@ -97,4 +103,64 @@ pub(super) fn settlement(delivery: DeliveryId, generation: u32, number: u32, ver
 
 pub(super) async fn accept(store: &dyn Store, events: Vec<NewEvent>) -> Vec<Accepted> {
     store.accept(events).await.expect("accepting works")
+}
+
+pub(super) async fn claim(store: &dyn Store, now: TimestampMs, limit: u32) -> Vec<Claim> {
+    store.claim(now, LATER, limit).await.expect("claiming works")
+}
+
+/// Settles the first delivery of an event.
+pub(super) async fn settle(store: &dyn Store, event: u32, generation: u32, number: u32, verdict: Verdict) {
+    let settlements = vec![settlement(delivery_id(event, 0), generation, number, verdict)];
+    store.settle(settlements).await.expect("settling works");
+}
+
+pub(super) async fn resend(store: &dyn Store, event: u32, due_at: TimestampMs) -> u64 {
+    let ids = vec![delivery_id(event, 0)];
+    store.resend(ids, due_at).await.expect("resending works")
+}
+
+/// What a query for deliveries finds.
+pub(super) async fn deliveries(store: &dyn Store, query: DeliveryQuery) -> Vec<Delivery> {
+    let page = store.deliveries(&DeliveryQuery { limit: 10, ..query }).await;
+    page.expect("reading works").rows
+}
+
+/// The first delivery of an event.
+pub(super) async fn delivery(store: &dyn Store, event: u32) -> Delivery {
+    let query = DeliveryQuery {
+        event_id: Some(event_id(event)),
+        ..DeliveryQuery::default()
+    };
+    let mut newest_first = deliveries(store, query).await;
+    newest_first.pop().expect("the event has a delivery")
+}
+
+/// Runs both at the same time, as far as the store lets them.
+pub(super) async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    let (mut a_done, mut b_done) = (None, None);
+    poll_fn(|context| {
+        if a_done.is_none() {
+            a_done = ready(a.as_mut().poll(context));
+        }
+        if b_done.is_none() {
+            b_done = ready(b.as_mut().poll(context));
+        }
+        match (a_done.take(), b_done.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (a, b) => {
+                (a_done, b_done) = (a, b);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+fn ready<T>(poll: Poll<T>) -> Option<T> {
+    match poll {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
 }

@@ -1,41 +1,45 @@
-//! Claims about events, deliveries and the log.
+//! Claims about accepting, leasing and settling.
 
 use larkspur_wire::TimestampMs;
 
-use super::fixture::{LEASE_END, accept, app_id, delivery_id, event, event_id, settlement};
-use crate::{Accepted, BindingKey, Claim, Delivery, DeliveryQuery, DeliveryState, EventQuery, Store, Verdict};
-
-const LATER: TimestampMs = TimestampMs(1_000_000);
-
-async fn claim(store: &dyn Store, now: TimestampMs, limit: u32) -> Vec<Claim> {
-    store.claim(now, LATER, limit).await.expect("claiming works")
-}
-
-async fn settle(store: &dyn Store, event: u8, generation: u32, number: u32, verdict: Verdict) {
-    let settlements = vec![settlement(delivery_id(event, 0), generation, number, verdict)];
-    store.settle(settlements).await.expect("settling works");
-}
-
-async fn delivery(store: &dyn Store, event: u8) -> Delivery {
-    let query = DeliveryQuery {
-        event_id: Some(event_id(event)),
-        limit: 10,
-        ..DeliveryQuery::default()
-    };
-    store
-        .deliveries(&query)
-        .await
-        .expect("reading works")
-        .rows
-        .pop()
-        .expect("the event has a delivery")
-}
+use super::fixture::{
+    LATER, LEASE_END, accept, app_id, both, claim, deliveries, delivery, delivery_id, event, event_id, resend, settle,
+    settlement,
+};
+use crate::{Accepted, BindingKey, DeliveryQuery, DeliveryState, Depth, LIMIT_MAX, NewEvent, Store, Verdict};
 
 /// The same event again answers with the deliveries of the first time.
 pub async fn accepting_twice_makes_nothing_new(store: &dyn Store) {
     assert_eq!(accept(store, vec![event(1, &[1, 2])]).await, [Accepted::New]);
     let again = accept(store, vec![event(1, &[1, 2, 3])]).await;
     assert_eq!(again, [Accepted::Repeated(event(1, &[1, 2]).deliveries)]);
+}
+
+/// Also within one batch, and when two producers send it at the same time.
+pub async fn an_event_that_comes_twice_at_once_is_stored_once(store: &dyn Store) {
+    let twice = accept(store, vec![event(1, &[1]), event(1, &[1])]).await;
+    assert_eq!(twice, [Accepted::New, Accepted::Repeated(event(1, &[1]).deliveries)]);
+    let (a, b) = both(accept(store, vec![event(2, &[1])]), accept(store, vec![event(2, &[1])])).await;
+    let new = [&a[0], &b[0]].into_iter().filter(|one| **one == Accepted::New).count();
+    assert_eq!(new, 1, "{a:?} {b:?}");
+}
+
+/// All of a batch or nothing of it, so that a producer can simply send it again.
+pub async fn a_batch_that_cannot_be_stored_leaves_nothing(store: &dyn Store) {
+    let bad = || {
+        let mut bad = event(2, &[1, 2]);
+        bad.deliveries[1].id = bad.deliveries[0].id;
+        bad
+    };
+    let refused = store.accept(vec![event(1, &[1]), bad()]).await;
+    assert!(refused.is_err(), "{refused:?}");
+    for n in [1, 2] {
+        assert_eq!(store.event(&event_id(n)).await.expect("reading works"), None);
+    }
+    assert_eq!(store.next_due().await.expect("reading works"), None);
+    let (refused, good) = both(store.accept(vec![bad()]), accept(store, vec![event(1, &[1])])).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(good, [Accepted::New]);
 }
 
 /// A reused id is refused for itself alone.
@@ -93,11 +97,35 @@ pub async fn due_deliveries_are_claimed_once_and_the_longest_due_first(store: &d
     assert_eq!(claim(store, TimestampMs(300), 10).await, []);
 }
 
-/// Claims are bounded.
+/// Two who claim at the same time share what is due.
+pub async fn two_who_claim_at_once_get_different_deliveries(store: &dyn Store) {
+    accept(store, (1..=8).map(|n| event(n, &[1])).collect()).await;
+    let (a, b) = both(claim(store, LEASE_END, 4), claim(store, LEASE_END, 4)).await;
+    let mut ids: Vec<_> = a.iter().chain(&b).map(|claim| claim.delivery.id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=8).map(|n| delivery_id(n, 0)).collect::<Vec<_>>());
+}
+
+/// Nobody overtakes within one moment.
+pub async fn deliveries_due_at_once_go_in_the_order_they_were_accepted(store: &dyn Store) {
+    for n in [3, 1, 2] {
+        accept(store, vec![event(n, &[1])]).await;
+    }
+    store.release_leases(TimestampMs(5)).await.expect("releasing works");
+    let claims = claim(store, TimestampMs(5), 10).await;
+    let order: Vec<_> = claims.iter().map(|claim| claim.delivery.id).collect();
+    assert_eq!(order, [3, 1, 2].map(|n| delivery_id(n, 0)));
+}
+
+/// Claims are bounded, whatever is asked for.
 pub async fn a_claim_takes_no_more_than_asked_for(store: &dyn Store) {
-    accept(store, (1..=5).map(|n| event(n, &[1])).collect()).await;
+    let n_events = LIMIT_MAX + 3;
+    let events: Vec<NewEvent> = (1..=n_events).map(|n| event(n, &[1])).collect();
+    accept(store, events).await;
+    assert_eq!(claim(store, LEASE_END, 0).await, []);
     assert_eq!(claim(store, LEASE_END, 2).await.len(), 2);
-    assert_eq!(claim(store, LEASE_END, 9).await.len(), 3);
+    assert_eq!(claim(store, LEASE_END, u32::MAX).await.len(), LIMIT_MAX as usize);
+    assert_eq!(claim(store, LEASE_END, 9).await.len(), 1);
 }
 
 /// Delivered is for good.
@@ -126,10 +154,9 @@ pub async fn a_dead_delivery_is_found_by_its_state(store: &dyn Store) {
     settle(store, 1, 1, 5, Verdict::Dead).await;
     let query = DeliveryQuery {
         state: Some(DeliveryState::Dead),
-        limit: 10,
         ..DeliveryQuery::default()
     };
-    let rows = store.deliveries(&query).await.expect("reading works").rows;
+    let rows = deliveries(store, query).await;
     assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), [delivery_id(1, 0)]);
     assert_eq!(rows[0].attempts, 5);
 }
@@ -146,6 +173,65 @@ pub async fn a_settlement_under_an_old_generation_is_logged_and_changes_nothing(
     settle(store, 1, 2, 2, Verdict::Delivered).await;
     assert_eq!(delivery(store, 1).await.state, DeliveryState::Delivered);
     assert_eq!(store.attempts(row.id).await.expect("reading works").len(), 2);
+}
+
+/// Who is late, but was not replaced, is believed: the event is not pushed twice for nothing.
+pub async fn a_lease_that_ran_out_can_be_settled_until_another_is_given(store: &dyn Store) {
+    accept(store, vec![event(1, &[1])]).await;
+    store.release_leases(TimestampMs(5)).await.expect("releasing works");
+    settle(store, 1, 1, 1, Verdict::Delivered).await;
+    assert_eq!(delivery(store, 1).await.state, DeliveryState::Delivered);
+    assert_eq!(claim(store, LATER, 10).await, []);
+}
+
+/// An attempt at nothing is no error: the delivery may have been cleaned up meanwhile.
+pub async fn settling_what_does_not_exist_changes_nothing(store: &dyn Store) {
+    accept(store, vec![event(1, &[1])]).await;
+    let settlements = vec![
+        settlement(delivery_id(9, 0), 1, 1, Verdict::Delivered),
+        settlement(delivery_id(1, 0), 1, 1, Verdict::Delivered),
+    ];
+    store.settle(settlements).await.expect("settling works");
+    assert_eq!(delivery(store, 1).await.state, DeliveryState::Delivered);
+    assert_eq!(store.attempts(delivery_id(9, 0)).await.expect("reading works"), []);
+}
+
+/// Whatever became of it, it goes out again, and only the new lease counts.
+pub async fn a_resent_delivery_is_due_again_and_its_old_lease_is_void(store: &dyn Store) {
+    let verdicts = [Verdict::Dead, Verdict::Delivered, Verdict::Again(TimestampMs(900))];
+    for (n, verdict) in (1..).zip(verdicts) {
+        accept(store, vec![event(n, &[1])]).await;
+        settle(store, n, 1, 5, verdict).await;
+        assert_eq!(resend(store, n, TimestampMs(50)).await, 1);
+        settle(store, n, 1, 6, Verdict::Delivered).await;
+        let claims = claim(store, TimestampMs(50), 10).await;
+        let found: Vec<_> = claims
+            .iter()
+            .map(|claim| (claim.delivery.id, claim.delivery.attempts))
+            .collect();
+        assert_eq!(found, [(delivery_id(n, 0), 5)]);
+        settle(store, n, claims[0].delivery.generation, 6, Verdict::Delivered).await;
+        assert_eq!(delivery(store, n).await.state, DeliveryState::Delivered);
+    }
+}
+
+/// What is being pushed is not pushed beside it.
+pub async fn resending_leaves_alone_what_is_leased(store: &dyn Store) {
+    accept(store, vec![event(1, &[1])]).await;
+    assert_eq!(resend(store, 1, TimestampMs(50)).await, 0);
+    assert_eq!(claim(store, TimestampMs(50), 10).await, []);
+    assert_eq!(resend(store, 9, TimestampMs(50)).await, 0);
+}
+
+/// What waits and what was given up is counted.
+pub async fn the_depth_counts_pending_and_dead_deliveries(store: &dyn Store) {
+    let depth = async || store.depth().await.expect("counting works");
+    assert_eq!(depth().await, Depth::default());
+    accept(store, (1..=4).map(|n| event(n, &[1])).collect()).await;
+    settle(store, 1, 1, 1, Verdict::Again(TimestampMs(900))).await;
+    settle(store, 2, 1, 1, Verdict::Delivered).await;
+    settle(store, 3, 1, 1, Verdict::Dead).await;
+    assert_eq!(depth().await, Depth { pending: 2, dead: 1 });
 }
 
 /// A node that starts takes over what it had leased before, and no retry comes early.
@@ -175,79 +261,4 @@ pub async fn bindings_of_an_event_are_written_with_it(store: &dyn Store) {
     (conflict.digest, conflict.binds) = ([9; 32], vec![(key("8"), app_id(1))]);
     accept(store, vec![conflict]).await;
     assert_eq!(store.binding(&key("8")).await.expect("reading works"), None);
-}
-
-/// Pages join without a gap.
-pub async fn the_log_is_read_newest_first_in_pages(store: &dyn Store) {
-    for n in 1..=5 {
-        accept(store, vec![event(n, &[1])]).await;
-    }
-    let mut query = EventQuery {
-        limit: 2,
-        ..EventQuery::default()
-    };
-    let mut seen = Vec::new();
-    loop {
-        let page = store.events(&query).await.expect("reading works");
-        assert!(page.rows.len() <= 2);
-        seen.extend(page.rows.into_iter().map(|row| row.id));
-        query.after = page.next;
-        if query.after.is_none() {
-            break;
-        }
-    }
-    assert_eq!(seen, [5, 4, 3, 2, 1].map(event_id));
-    let other = EventQuery {
-        event_type: "app_ticket".parse().ok(),
-        limit: 2,
-        ..EventQuery::default()
-    };
-    assert_eq!(store.events(&other).await.expect("reading works").rows, []);
-}
-
-/// Every filter narrows.
-pub async fn deliveries_are_found_by_event_app_and_state(store: &dyn Store) {
-    accept(store, vec![event(1, &[1, 2]), event(2, &[2])]).await;
-    settle(store, 2, 1, 1, Verdict::Delivered).await;
-    let ids = async |query: DeliveryQuery| {
-        let rows = store
-            .deliveries(&DeliveryQuery { limit: 10, ..query })
-            .await
-            .expect("reading works")
-            .rows;
-        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
-    };
-    let (first, second, third) = (delivery_id(1, 0), delivery_id(1, 1), delivery_id(2, 0));
-    assert_eq!(ids(DeliveryQuery::default()).await, [third, second, first]);
-    let of_event = DeliveryQuery {
-        event_id: Some(event_id(1)),
-        ..DeliveryQuery::default()
-    };
-    assert_eq!(ids(of_event).await, [second, first]);
-    let of_app = DeliveryQuery {
-        app_id: Some(app_id(2)),
-        ..DeliveryQuery::default()
-    };
-    assert_eq!(ids(of_app.clone()).await, [third, second]);
-    assert_eq!(
-        ids(DeliveryQuery {
-            state: Some(DeliveryState::Pending),
-            ..of_app.clone()
-        })
-        .await,
-        [second]
-    );
-    assert_eq!(
-        ids(DeliveryQuery {
-            after: Some(third),
-            ..of_app
-        })
-        .await,
-        [second]
-    );
-    let nothing = DeliveryQuery {
-        event_id: Some(event_id(9)),
-        ..DeliveryQuery::default()
-    };
-    assert_eq!(ids(nothing).await, []);
 }

@@ -33,11 +33,18 @@ pub async fn deleting_an_app_ends_its_pending_deliveries(store: &dyn Store) {
         })
         .await
         .expect("saving works");
+    let resource = ResourceSubscription {
+        app_id: app_id(1),
+        event_type: "drive.file.edit_v1".parse().expect("a valid event type"),
+        resource: "*".to_owned(),
+    };
+    store.save_resource_subscription(&resource).await.expect("saving works");
     accept(store, vec![event(1, &[1, 2])]).await;
     assert!(store.delete_app(&app_id(1)).await.expect("deleting works"));
     assert!(!store.delete_app(&app_id(1)).await.expect("deleting works"));
     assert_eq!(store.apps().await.expect("reading works"), []);
     assert_eq!(store.binding(&key).await.expect("reading works"), None);
+    assert_eq!(store.resource_subscriptions().await.expect("reading works"), []);
     let query = DeliveryQuery {
         event_id: Some(event_id(1)),
         limit: 10,
@@ -137,4 +144,18 @@ pub async fn tokens_are_kept_by_name(store: &dyn Store) {
     assert_eq!(store.tokens().await.expect("reading works"), all);
     assert!(store.delete_token("a").await.expect("deleting works"));
     assert!(!store.delete_token("a").await.expect("deleting works"));
+}
+
+/// A token says who its bearer is, so it has one name.
+pub async fn two_tokens_never_share_a_digest(store: &dyn Store) {
+    let token = |name: &str| ApiToken {
+        name: name.to_owned(),
+        digest: [1; 32],
+        role: TokenRole::Admin,
+        created_at: TimestampMs(3),
+    };
+    store.save_token(&token("a")).await.expect("saving works");
+    let refused = store.save_token(&token("b")).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(store.tokens().await.expect("reading works"), [token("a")]);
 }
