@@ -35,7 +35,7 @@ pub(crate) struct Platform {
 #[derive(Debug, Deserialize)]
 struct Ready {
     #[serde(rename = "ready")]
-    is_ready: bool,
+    listens: bool,
     url: String,
     admin_token: String,
 }
@@ -188,6 +188,22 @@ impl Platform {
         Ok(seen)
     }
 
+    /// Waits until the first try of every delivery to an app succeeded.
+    pub(crate) async fn wait_all_delivered(&self, app: &App, events: usize, within: Duration) -> Result<()> {
+        let path = format!("/deliveries?app_id={}&limit=1000", app.app_id);
+        let mut seen = 0;
+        until(within, async || {
+            let page = self.api(Method::GET, &path, None).await?;
+            let done = |delivery: &&Value| delivery["state"] == "delivered" && delivery["attempts"] == 1;
+            seen = page["items"]
+                .as_array()
+                .map_or(0, |items| items.iter().filter(done).count());
+            Ok(seen == events)
+        })
+        .await
+        .with_context(|| format!("{seen} of {events} deliveries succeeded with their first try"))
+    }
+
     /// Moves the platform's clock forward.
     pub(crate) async fn advance(&self, seconds: u64) -> Result<()> {
         self.api(Method::POST, "/clock/advance", Some(json!({"seconds": seconds})))
@@ -236,7 +252,7 @@ async fn launch(binary: &Path, data: &Path, port: u16) -> Result<(Child, Ready)>
         .context("the platform did not say that it is ready")??
         .context("the platform ended before it was ready")?;
     let ready: Ready = serde_json::from_str(&line).with_context(|| format!("no ready line: {line}"))?;
-    if !ready.is_ready {
+    if !ready.listens {
         bail!("the platform says that it is not ready: {line}");
     }
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });

@@ -232,23 +232,51 @@ fn printed(language: Language, log: &str, event_id: &str, event: &Value) -> Resu
             }
             ensure!(found == *event, "{found} was printed instead of {event}");
         }
-        Language::Node => each_text(event, &mut |text| {
-            ensure!(after.contains(&format!("'{text}'")), "'{text}' was not printed");
-            Ok(())
-        })?,
-        Language::Go | Language::Rust => each_text(event, &mut |text| {
-            ensure!(after.contains(&format!("\"{text}\"")), "\"{text}\" was not printed");
-            Ok(())
-        })?,
+        Language::Node => {
+            ensure!(
+                after.contains(&format!("event_id: '{event_id}'")),
+                "another event was printed"
+            );
+            each_text(None, event, &mut |name, text| {
+                let line = name.map_or_else(|| format!("'{text}'"), |name| format!("{name}: '{text}'"));
+                ensure!(after.contains(&line), "`{line}` was not printed");
+                Ok(())
+            })?;
+        }
+        Language::Go | Language::Rust => {
+            ensure!(
+                after.contains(&format!("EventID: \"{event_id}\"")),
+                "another event was printed"
+            );
+            each_text(None, event, &mut |name, text| {
+                let line = name.map_or_else(|| format!("\"{text}\""), |name| format!("{}: \"{text}\"", pascal(name)));
+                ensure!(after.contains(&line), "`{line}` was not printed");
+                Ok(())
+            })?;
+        }
     }
     Ok(())
 }
 
-fn each_text(value: &Value, check: &mut impl FnMut(&str) -> Result<()>) -> Result<()> {
+/// The name of a field in Go.
+fn pascal(name: &str) -> String {
+    name.split('_')
+        .map(|word| word[..1].to_uppercase() + &word[1..])
+        .collect()
+}
+
+/// Calls the check with every text of a document, and with the name of the field it is in unless it is in a list.
+fn each_text(
+    name: Option<&str>,
+    value: &Value,
+    check: &mut impl FnMut(Option<&str>, &str) -> Result<()>,
+) -> Result<()> {
     match value {
-        Value::Object(members) => members.values().try_for_each(|value| each_text(value, check)),
-        Value::Array(items) => items.iter().try_for_each(|value| each_text(value, check)),
-        Value::String(text) => check(text),
+        Value::Object(members) => members
+            .iter()
+            .try_for_each(|(name, value)| each_text(Some(name), value, check)),
+        Value::Array(items) => items.iter().try_for_each(|value| each_text(None, value, check)),
+        Value::String(text) => check(name, text),
         _ => Ok(()),
     }
 }

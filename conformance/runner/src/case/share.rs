@@ -1,6 +1,7 @@
 //! Several clients of one app.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
@@ -47,6 +48,11 @@ pub(super) async fn run(bench: &Bench) -> Result<()> {
         published.iter().all(|id| seen.contains(id)),
         "an event arrived that was not published"
     );
+    platform.wait_all_delivered(&app, EVENTS, ARRIVAL).await?;
+    for peer in [&mut one, &mut other] {
+        let late = peer.next(Duration::ZERO).await?;
+        ensure!(late.is_none(), "an event arrived twice: {late:?}");
+    }
     ensure!(
         counts.iter().all(|count| *count >= FEWEST),
         "the clients shared unfairly: {counts:?}"
