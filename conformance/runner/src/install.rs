@@ -123,7 +123,7 @@ async fn java(version: &str, folder: &Path) -> Result<Vec<OsString>> {
             "install Maven and a JDK 11 or newer (apt-get install maven default-jdk-headless)",
         )?;
         maven
-            .args(["-q", "-B", "package", &format!("-Dlark.version={version}")])
+            .args(["-q", "-B", "process-classes", &format!("-Dlark.version={version}")])
             .current_dir(folder);
         run(&mut maven).await
     })
