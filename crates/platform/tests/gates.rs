@@ -25,6 +25,7 @@ fn rules(unverified_types: UnverifiedTypes) -> Rules<'static> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a change is an option everywhere")]
 fn these<T: std::str::FromStr + Ord>(names: &[&str]) -> Option<Selection<T>> {
     Some(Selection::These(
         names
