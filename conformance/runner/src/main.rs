@@ -43,7 +43,7 @@ struct Arguments {
     #[arg(long)]
     without_seed_samples: bool,
     /// How many cases run at once.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 2)]
     jobs: usize,
     /// The `larkspur` binary [default: the one beside this program].
     #[arg(long, env = "LARKSPUR_BIN")]
