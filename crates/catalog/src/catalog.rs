@@ -1,5 +1,6 @@
 //! Reading the data files, and finding things in them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -11,11 +12,12 @@ use crate::scope::{Scope, ScopeData};
 
 static DATA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog");
 static EMBEDDED: LazyLock<Catalog> = LazyLock::new(|| {
-    Catalog::read(
-        |path| DATA.get_file(path).and_then(|file| file.contents_utf8()),
-        &embedded_types(),
-    )
-    .expect("the embedded data is checked by tests")
+    let files = embedded_files();
+    let names = files
+        .keys()
+        .filter_map(|path| path.strip_prefix("events/")?.strip_suffix(".json"));
+    let types: Vec<String> = names.map(str::to_owned).collect();
+    Catalog::read(|path| files.get(path).copied(), &types).expect("the embedded data is checked by tests")
 });
 
 /// Longer suggestions than a few slips of the finger would be guesses.
@@ -80,7 +82,7 @@ impl Catalog {
         for event_type in types {
             let path = format!("events/{event_type}.json");
             let mut facts: EventTypeFacts = parse(&path, text(&path)?)?;
-            facts.example = file(&format!("examples/{event_type}.json"));
+            facts.example = file(&format!("examples/{event_type}.json")).map(Cow::Borrowed);
             events.insert(event_type.clone(), facts);
         }
         let callbacks: Vec<EventTypeFacts> = parse("callbacks.json", text("callbacks.json")?)?;
@@ -149,10 +151,12 @@ impl Catalog {
     }
 }
 
-fn embedded_types() -> Vec<String> {
-    let files = DATA.get_dir("events").into_iter().flat_map(Dir::files);
+/// The embedded files by path: `Dir::get_file` goes through a whole folder for each, which takes longer than reading.
+fn embedded_files() -> BTreeMap<&'static str, &'static str> {
+    let folders = DATA.dirs().flat_map(Dir::files);
+    let files = DATA.files().chain(folders);
     files
-        .filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()))
+        .filter_map(|file| Some((file.path().to_str()?, file.contents_utf8()?)))
         .collect()
 }
 

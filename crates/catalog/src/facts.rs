@@ -1,10 +1,11 @@
 //! What is known of one event type.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
+use crate::field::{Field, fields};
 use crate::scope::AppType;
 
 /// Which envelope an event type travels in.
@@ -95,9 +96,19 @@ pub struct EventTypeFacts {
     #[serde(default)]
     pub addressed: Option<Addressed>,
     /// Its fields, parents before children.
+    #[serde(deserialize_with = "fields")]
     pub fields: Vec<Field>,
-    #[serde(skip)]
-    pub(crate) example: Option<&'static str>,
+    /// The fields of the answer to a callback; events have no answer.
+    #[serde(default, rename = "response_fields", deserialize_with = "fields")]
+    pub reply_fields: Vec<Field>,
+    /// Callbacks have it beside their fields, event types in a file of its own.
+    #[serde(default, deserialize_with = "text")]
+    pub(crate) example: Option<Cow<'static, str>>,
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'static, str>>, D::Error> {
+    let json = Box::<RawValue>::deserialize(deserializer)?;
+    Ok(Some(Cow::Owned(String::from(Box::<str>::from(json)))))
 }
 
 fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
@@ -137,138 +148,10 @@ pub struct Reference {
     pub path: String,
 }
 
-/// One field of a payload.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Field {
-    /// Where it stands; `[]` marks the items of a list: `candidates[].name`.
-    pub path: String,
-    /// Its type.
-    pub field_type: FieldType,
-    /// What it means, where that is written down.
-    pub doc: Option<String>,
-    /// The scopes that let an app see it, any one; empty when every app may.
-    pub scopes: Vec<String>,
-    /// The values it takes, with a name for each; others may come.
-    pub values: BTreeMap<String, String>,
-    /// The unit of a time, for example `timestamp_ms`.
-    pub format: Option<String>,
-    /// The name of the object's type in the official SDKs.
-    pub object: Option<String>,
-    /// Equal for objects of equal structure.
-    pub shape: Option<String>,
-    /// The field that this is another spelling of.
-    pub spelling_of: Option<String>,
-    /// Whether sources contradict each other about its type, so that any is taken.
-    pub wire_ambiguous: bool,
-    /// Whether it is on its way out.
-    pub deprecated: bool,
-}
-
-/// The type of a field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FieldType {
-    /// Text; ids are text too, never numbers.
-    String,
-    /// A whole number.
-    Int,
-    /// A number.
-    Float,
-    /// `true` or `false`.
-    Bool,
-    /// Members that are listed as fields of their own.
-    Object,
-    /// Items of one type.
-    List(Box<FieldType>),
-    /// Members of one type under names that are not fixed.
-    Map(Box<FieldType>),
-    /// Anything.
-    Any,
-}
-
-impl FieldType {
-    fn parse(text: &str) -> Option<Self> {
-        let inner = |prefix: &str| text.strip_prefix(prefix)?.strip_suffix('>').map(Self::parse);
-        Some(match text {
-            "string" => Self::String,
-            "int" => Self::Int,
-            "float" => Self::Float,
-            "bool" => Self::Bool,
-            "object" => Self::Object,
-            "any" => Self::Any,
-            "map" => Self::Map(Box::new(Self::Any)),
-            _ => match (inner("list<"), inner("map<")) {
-                (Some(item), _) => Self::List(Box::new(item?)),
-                (_, Some(item)) => Self::Map(Box::new(item?)),
-                _ => return None,
-            },
-        })
-    }
-}
-
-impl fmt::Display for FieldType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::String => f.write_str("string"),
-            Self::Int => f.write_str("int"),
-            Self::Float => f.write_str("float"),
-            Self::Bool => f.write_str("bool"),
-            Self::Object => f.write_str("object"),
-            Self::List(item) => write!(f, "list<{item}>"),
-            Self::Map(item) => write!(f, "map<{item}>"),
-            Self::Any => f.write_str("any"),
-        }
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Attributes {
-    doc: Option<String>,
-    scopes: Vec<String>,
-    r#enum: BTreeMap<String, String>,
-    format: Option<String>,
-    object: Option<String>,
-    shape: Option<String>,
-    spelling_of: Option<String>,
-    wire_ambiguous: bool,
-    deprecated: bool,
-    sources: Vec<String>,
-}
-
-impl<'de> Deserialize<'de> for Field {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Data {
-            Bare(String, String),
-            Attributed(String, String, Box<Attributes>),
-        }
-        let (path, field_type, attributes) = match Data::deserialize(deserializer)? {
-            Data::Bare(path, field_type) => (path, field_type, Box::default()),
-            Data::Attributed(path, field_type, attributes) => (path, field_type, attributes),
-        };
-        let unknown = || de::Error::custom(format!("`{field_type}` is no field type"));
-        Ok(Self {
-            field_type: FieldType::parse(&field_type).ok_or_else(unknown)?,
-            path,
-            doc: attributes.doc,
-            scopes: attributes.scopes,
-            values: attributes.r#enum,
-            format: attributes.format,
-            object: attributes.object,
-            shape: attributes.shape,
-            spelling_of: attributes.spelling_of,
-            wire_ambiguous: attributes.wire_ambiguous,
-            deprecated: attributes.deprecated,
-        })
-    }
-}
-
 impl EventTypeFacts {
     /// An example payload in its envelope, as JSON; most types have one.
     pub fn example(&self) -> Option<&str> {
-        self.example
+        self.example.as_deref()
     }
 
     /// Paths of the fields that an app may not see when it holds only the scopes that `held` says it does.

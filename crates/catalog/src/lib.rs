@@ -6,11 +6,13 @@
 
 mod catalog;
 mod facts;
+mod field;
 mod sample;
 mod scope;
 mod validate;
 
 pub use catalog::{Catalog, CatalogError, matches};
-pub use facts::{Addressed, EventTypeFacts, Field, FieldType, Reference, Schema, ScopeRule, SubscribeApi};
+pub use facts::{Addressed, EventTypeFacts, Reference, Schema, ScopeRule, SubscribeApi};
+pub use field::{Field, FieldType};
 pub use scope::{AppType, Scope};
 pub use validate::PayloadError;

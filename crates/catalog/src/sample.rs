@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::facts::{EventTypeFacts, Field, FieldType};
+use crate::facts::EventTypeFacts;
+use crate::field::{Field, FieldType};
 
 impl EventTypeFacts {
     /// The example's payload, or one made up from the fields when there is no example.
@@ -11,7 +12,7 @@ impl EventTypeFacts {
     }
 
     fn example_payload(&self) -> Option<Value> {
-        let mut envelope: Value = serde_json::from_str(self.example?).ok()?;
+        let mut envelope: Value = serde_json::from_str(self.example()?).ok()?;
         envelope.get_mut("event").map(Value::take)
     }
 

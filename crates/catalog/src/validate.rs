@@ -8,7 +8,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::facts::{EventTypeFacts, Field, FieldType};
+use crate::facts::EventTypeFacts;
+use crate::field::{Field, FieldType};
 
 /// More errors than this help nobody.
 const ERRORS_MAX: usize = 20;
@@ -44,13 +45,20 @@ impl EventTypeFacts {
     /// assert_eq!(errors[0].to_string(), "`exam_id` should be string, and is a number");
     /// ```
     pub fn validate(&self, payload: &Value) -> Result<(), Vec<PayloadError>> {
-        let errors = mismatches(payload, self.fields.iter().filter(|field| !field.wire_ambiguous));
+        let errors = mismatches(payload, self.own_fields().filter(|field| !field.wire_ambiguous));
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// What does not fit, the fields included that sources contradict each other about.
     pub fn contradictions(&self, payload: &Value) -> Vec<PayloadError> {
-        mismatches(payload, self.fields.iter())
+        mismatches(payload, self.own_fields())
+    }
+
+    /// The fields, but for those inside one that is taken as it comes.
+    fn own_fields(&self) -> impl Iterator<Item = &Field> {
+        let raw: Vec<&Field> = self.fields.iter().filter(|field| field.wire_ambiguous).collect();
+        let is_own = move |field: &&Field| !raw.iter().any(|raw| field.is_below(raw));
+        self.fields.iter().filter(is_own)
     }
 }
 
@@ -60,25 +68,31 @@ fn mismatches<'a>(payload: &Value, fields: impl Iterator<Item = &'a Field>) -> V
         errors.push(error(String::new(), &FieldType::Object, payload));
     }
     for field in fields {
-        let segments: Vec<&str> = field.path.split('.').collect();
-        check(payload, &segments, &field.field_type, &mut String::new(), &mut errors);
+        check(
+            payload,
+            Some(&field.path),
+            &field.field_type,
+            &mut String::new(),
+            &mut errors,
+        );
     }
     errors.truncate(ERRORS_MAX);
     errors
 }
 
-/// Follows the path from `value` and checks what stands at its end; what does not fit on the way is the error of a
+/// Follows what is left of the field's path from `value` and checks what stands at its end; what does not fit on the way is the error of a
 /// field of its own. The depth is that of the catalogue's path, whatever the payload is.
-fn check(value: &Value, segments: &[&str], expected: &FieldType, path: &mut String, errors: &mut Vec<PayloadError>) {
-    let [segment, rest @ ..] = segments else {
+fn check(value: &Value, left: Option<&str>, expected: &FieldType, path: &mut String, errors: &mut Vec<PayloadError>) {
+    let Some(left) = left else {
         if errors.len() < ERRORS_MAX {
             fits(value, expected, path, errors);
         }
         return;
     };
-    let (name, in_items) = segment
-        .strip_suffix("[]")
-        .map_or((*segment, false), |name| (name, true));
+    let (segment, rest) = left
+        .split_once('.')
+        .map_or((left, None), |(segment, rest)| (segment, Some(rest)));
+    let (name, in_items) = segment.strip_suffix("[]").map_or((segment, false), |name| (name, true));
     let Some(member) = value.get(name) else { return };
     let before = path.len();
     if before > 0 {
