@@ -13,11 +13,12 @@
 //! * Members that the catalogue does not list are kept in the struct's `extra`, at every level ([`Extra`]).
 //! * Enums have an arm for values that the catalogue does not list.
 //! * A number where text is expected is taken as its text, and the text of a number where a number is expected as the
-//!   number. It is written back as the catalogue has it.
+//!   number. It is written as the catalogue has it.
+//! * A member that has two spellings is read from either, and written in the first.
 //! * A member of any other type is kept in `extra` under its own name, and the field is `None`.
 //! * Fields about which the sources contradict each other are a [`serde_json::Value`].
 //!
-//! Writing gives back what was read, `null` included.
+//! Writing gives back all that was read, `null` included; only those two change their form.
 //!
 //! ```
 //! use larkspur_events::{EventType, Object, hire};

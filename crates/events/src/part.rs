@@ -130,13 +130,15 @@ impl Part for i64 {
     }
 }
 
+/// Reads a number, or the text of one; whole numbers that are no float of their own are left alone.
 fn float(value: &Value) -> Option<f64> {
     let text = || {
         value
             .as_str()
             .and_then(|text| text.parse().ok().filter(|float: &f64| float.is_finite()))
     };
-    value.as_f64().or_else(text)
+    let float = value.as_f64().or_else(text)?;
+    (value.is_f64() || float.abs() < WHOLE_FLOAT_MAX).then_some(float)
 }
 
 impl Part for f64 {

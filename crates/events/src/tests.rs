@@ -117,6 +117,8 @@ fn members_of_another_type_are_kept_and_come_back() {
     assert_eq!(outer.extra.len(), 6);
     let huge = comes_back(json!({ "int": u64::MAX }));
     assert_eq!(huge.extra["int"], u64::MAX);
+    let precise = comes_back(json!({ "float": 9_007_199_254_740_993_i64 }));
+    assert_eq!(precise.float, None);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! The callbacks of the domain `card`.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use crate::object::object;
@@ -112,9 +114,9 @@ object!(ActionTriggerReply {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ActionTriggerReplyToast {
-    pub r#type: Option<String>,
+    pub r#type: Option<ActionTriggerReplyToastType>,
     pub content: Option<String>,
-    pub i18n: Option<Map<String, Value>>,
+    pub i18n: Option<BTreeMap<String, String>>,
     pub extra: Extra,
 }
 
@@ -205,6 +207,23 @@ pub struct ActionTriggerV1Reply {
 }
 
 object!(ActionTriggerV1Reply {});
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActionTriggerReplyToastType {
+    Error,
+    Info,
+    Success,
+    Warning,
+    /// A value that the catalogue does not list.
+    Unlisted(String),
+}
+
+open_enum!(ActionTriggerReplyToastType: String {
+    Error = "error",
+    Info = "info",
+    Success = "success",
+    Warning = "warning",
+});
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActionTriggerReplyCardType {

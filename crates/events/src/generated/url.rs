@@ -2,9 +2,12 @@
 //!
 //! The callbacks of the domain `url`.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use crate::object::object;
+use crate::open_enum::open_enum;
 use crate::{EventType, Extra, Schema};
 
 /// Callback `url.preview.get`.
@@ -15,7 +18,7 @@ use crate::{EventType, Extra, Schema};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreviewGet {
     pub operator: Option<PreviewGetOperator>,
-    pub host: Option<String>,
+    pub host: Option<PreviewGetHost>,
     pub context: Option<PreviewGetContext>,
     pub extra: Extra,
 }
@@ -80,7 +83,7 @@ object!(PreviewGetReply {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreviewGetReplyInline {
     pub title: Option<String>,
-    pub i18n_title: Option<Map<String, Value>>,
+    pub i18n_title: Option<BTreeMap<String, String>>,
     pub image_key: Option<String>,
     pub url: Option<PreviewGetReplyInlineUrl>,
     pub extra: Extra,
@@ -121,4 +124,17 @@ pub struct PreviewGetReplyCard {
 object!(PreviewGetReplyCard {
     r#type = "type",
     data = "data",
+});
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PreviewGetHost {
+    ImMessage,
+    ImTopNotice,
+    /// A value that the catalogue does not list.
+    Unlisted(String),
+}
+
+open_enum!(PreviewGetHost: String {
+    ImMessage = "im_message",
+    ImTopNotice = "im_top_notice",
 });
