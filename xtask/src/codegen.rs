@@ -19,7 +19,6 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use larkspur_catalog::{Catalog, EventTypeFacts, Field, Schema};
-use serde_json::Value;
 
 use files::Files;
 use model::{Event, Module};
@@ -106,15 +105,9 @@ fn generate(root: &Path) -> anyhow::Result<Files> {
     for facts in catalog.iter() {
         add(&mut domains, facts, None).with_context(|| format!("the event type `{}`", facts.event_type))?;
     }
-    let path = root.join("catalog/callbacks.json");
-    let callbacks: Vec<Value> = serde_json::from_str(&fs::read_to_string(&path)?)?;
-    for data in callbacks {
-        let reply: Vec<Field> = serde_json::from_value(data["response_fields"].clone())?;
-        let name = data["event_type"].as_str().unwrap_or_default();
-        let facts = catalog
-            .callback(name)
-            .with_context(|| format!("a callback is called `{name}`"))?;
-        add(&mut domains, facts, Some(&reply)).with_context(|| format!("the callback `{name}`"))?;
+    for facts in catalog.callbacks() {
+        let reply = Some(facts.reply_fields.as_slice());
+        add(&mut domains, facts, reply).with_context(|| format!("the callback `{}`", facts.event_type))?;
     }
     for module in domains.values_mut().flat_map(BTreeMap::values_mut) {
         module.name_all()?;

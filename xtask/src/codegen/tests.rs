@@ -1,6 +1,8 @@
 //! The generated source, read back by another parser and held against the catalogue.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use larkspur_catalog::{Catalog, Field, FieldType};
 use syn::parse::{Parse, ParseStream};
@@ -159,7 +161,7 @@ impl Source {
 fn the_generated_structs_have_the_fields_and_types_of_the_catalogue() {
     let root = crate::root().unwrap().join("crates/events/src/generated");
     let catalog = Catalog::embedded();
-    let (mut types, mut count, mut expected) = (0, 0, 0);
+    let (mut types, mut replies, mut count, mut expected) = (0, 0, 0, 0);
     let mut sources: BTreeMap<String, Source> = BTreeMap::new();
     for facts in catalog.iter().chain(catalog.callbacks()) {
         let file = facts
@@ -169,7 +171,7 @@ fn the_generated_structs_have_the_fields_and_types_of_the_catalogue() {
         let path = root.join(&file).with_extension("rs");
         let source = sources
             .entry(file)
-            .or_insert_with(|| source(&std::fs::read_to_string(path).unwrap()));
+            .or_insert_with(|| source(&fs::read_to_string(path).unwrap()));
         count += source.compare(&source.events[&facts.event_type], "", &facts.fields);
         let raw: Vec<&str> = facts
             .fields
@@ -187,7 +189,32 @@ fn the_generated_structs_have_the_fields_and_types_of_the_catalogue() {
             field.spelling_of.is_none() && !inside
         });
         expected += own.count();
+        let answer = format!("{}Reply", source.events[&facts.event_type]);
+        if source.structs.contains_key(&answer) {
+            count += source.compare(&answer, "", &facts.reply_fields);
+            replies += 1;
+        }
+        expected += facts.reply_fields.len();
         types += 1;
     }
-    assert_eq!((types, count), (252 + 4, expected));
+    assert_eq!((types, replies, count), (252 + 4, 4, expected));
+}
+
+#[test]
+fn files_that_are_stale_missing_or_left_over_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Path::new(super::GENERATED[0]).join("hire");
+    fs::create_dir_all(root.path().join(&folder)).unwrap();
+    for (name, text) in [("same.rs", "same"), ("stale.rs", "old"), ("left_over.rs", "")] {
+        fs::write(root.path().join(&folder).join(name), text).unwrap();
+    }
+    let files = [("same.rs", "same"), ("stale.rs", "new"), ("missing.rs", "new")];
+    let files = files.map(|(name, text)| (folder.join(name), text.to_owned())).into();
+    let stale = super::stale(root.path(), &files).unwrap();
+    let expected = [
+        ("stale.rs", Some("new")),
+        ("missing.rs", Some("new")),
+        ("left_over.rs", None),
+    ];
+    assert_eq!(stale, expected.map(|(name, text)| (folder.join(name), text)).into());
 }
