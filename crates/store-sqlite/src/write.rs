@@ -14,6 +14,10 @@ use crate::failed;
 use crate::lanes::{Lane, Lanes};
 use crate::open::OpenError;
 
+const BEGIN_JOB: &str = "SAVEPOINT job";
+const UNDO_JOB: &str = "ROLLBACK TO job";
+const END_JOB: &str = "RELEASE job";
+
 /// What the writer has done so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommitCounts {
@@ -185,13 +189,11 @@ fn write(mut connection: Connection, lanes: &Lanes, counters: &Counters) {
 fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for job in batch {
-        transaction.execute_batch("SAVEPOINT job")?;
-        let end = if job.run(&transaction) {
-            "RELEASE job"
-        } else {
-            "ROLLBACK TO job; RELEASE job"
-        };
-        transaction.execute_batch(end)?;
+        transaction.prepare_cached(BEGIN_JOB)?.execute([])?;
+        if !job.run(&transaction) {
+            transaction.prepare_cached(UNDO_JOB)?.execute([])?;
+        }
+        transaction.prepare_cached(END_JOB)?.execute([])?;
     }
     transaction.commit()
 }
