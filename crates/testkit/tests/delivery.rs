@@ -75,13 +75,17 @@ async fn connected(platform: &Platform, inbox: &Inbox) -> JoinHandle<()> {
 /// An axum server with the SDK's webhook, whose URL the app was given.
 async fn hooked(platform: &Platform, inbox: &Inbox, encrypted: bool) -> AppId {
     let id = platform.add_webhook_app(encrypted).await;
-    let hook = platform.credentials(&id).webhook(inbox.router()).unwrap();
+    serve_hook(platform, inbox, &id).await;
+    id
+}
+
+async fn serve_hook(platform: &Platform, inbox: &Inbox, id: &AppId) {
+    let hook = platform.credentials(id).webhook(inbox.router()).unwrap();
     let web = axum::Router::new().route_service("/webhook/event", hook);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/webhook/event", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, web).await.unwrap() });
-    platform.set_url(&id, &url).await;
-    id
+    platform.set_url(id, &url).await;
 }
 
 #[tokio::test]
@@ -305,6 +309,43 @@ async fn a_withheld_field_is_absent_null_or_empty() {
         );
         assert!(user["open_id"].is_string());
     }
+}
+
+#[tokio::test]
+async fn a_store_app_gets_a_ticket_every_hour_and_when_it_asks() {
+    use larkspur_platform::{AppChange, NewApp, Selection, SubscriptionChange};
+    let (platform, inbox) = (Platform::start().await, Inbox::default());
+    let events = SubscriptionChange {
+        types: Some(Selection::All),
+        ..SubscriptionChange::default()
+    };
+    let config = AppChange {
+        name: Some("store".to_owned()),
+        scopes: Some(Selection::All),
+        events,
+        ..AppChange::default()
+    };
+    let new = NewApp {
+        kind: larkspur_store::AppKind::Store,
+        id: None,
+        config,
+    };
+    let id = platform.engine().create_app(new).await.unwrap().id.clone();
+    serve_hook(&platform, &inbox, &id).await;
+    let tickets = async || {
+        inbox
+            .seen()
+            .iter()
+            .filter(|meta| meta.event_type == "app_ticket")
+            .count()
+    };
+    platform.engine().push_app_ticket(&id).await.unwrap();
+    platform.until(async || tickets().await == 1).await;
+    platform.advance(Duration::from_hours(1));
+    platform.until(async || tickets().await == 2).await;
+    platform.advance(Duration::from_hours(1));
+    platform.until(async || tickets().await == 3).await;
+    assert_eq!(inbox.seen()[0].tenant_key, "", "a ticket belongs to no tenant");
 }
 
 #[tokio::test]
