@@ -366,8 +366,11 @@ async fn a_client_comes_back_when_its_connection_is_cut() {
 async fn a_client_that_is_shut_down_finishes_what_it_has() {
     let platform = Platform::start().await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let slow = async |_: Meta| tokio::time::sleep(Duration::from_millis(200)).await;
-    let client = platform.app().connect(Router::new().fallback(slow));
+    let gate = Arc::new(tokio::sync::Notify::new());
+    let slow = async |State(gate): State<Arc<tokio::sync::Notify>>| gate.notified().await;
+    let client = platform
+        .app()
+        .connect(Router::new().fallback(slow).with_state(Arc::clone(&gate)));
     let client = client.with_graceful_shutdown(async { drop(stopped.await) });
     let client = tokio::spawn(client.into_future());
     platform.online(1).await;
@@ -383,6 +386,7 @@ async fn a_client_that_is_shut_down_finishes_what_it_has() {
         })
         .await;
     stop.send(()).unwrap();
+    gate.notify_one();
     let report = client.await.unwrap().unwrap();
     assert_eq!((report.received, report.handled, report.connections), (1, 1, 1));
     assert_eq!(platform.settled(&event).await, [DeliveryState::Delivered]);
