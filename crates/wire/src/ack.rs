@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::detail::short;
+
 /// The handler took the event.
 pub const CODE_OK: i64 = 200;
 /// The handler failed, or there is none; the event goes again.
@@ -73,9 +75,7 @@ impl Ack {
     /// Reads an ack's payload: blanks, missing members and members nobody knows are fine, and so is `data` of a form
     /// that no official client sends.
     pub fn parse(payload: &[u8]) -> Result<Self, AckError> {
-        let read: Read<'_> = serde_json::from_slice(payload).map_err(|error| AckError {
-            detail: error.to_string(),
-        })?;
+        let read: Read<'_> = serde_json::from_slice(payload).map_err(|error| AckError { detail: short(&error) })?;
         let text = read
             .data
             .and_then(|data| serde_json::from_str::<String>(data.get()).ok());

@@ -38,7 +38,8 @@ pub const TOKEN_MISSING: i64 = 99_991_661;
 /// The tenant access token is not valid.
 pub const TENANT_TOKEN_INVALID: i64 = 99_991_663;
 
-/// Whether a client should try again after the endpoint or the handshake answered so.
+/// Whether a client should try again after the endpoint answered so. A refused handshake is fatal only with status
+/// [`FORBIDDEN`], or with [`AUTH_FAILED`] and [`EXCEED_CONN_LIMIT`] beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// It has what it asked for.

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{AppId, Secret, code};
 
@@ -44,14 +45,14 @@ impl Default for ClientConfig {
     }
 }
 
-/// A [`ClientConfig`] as it may arrive: any member can be missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// A [`ClientConfig`] as it may arrive: any member can be missing, or be no integer.
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct PartialConfig {
-    reconnect_count: Option<i64>,
-    reconnect_interval: Option<i64>,
-    reconnect_nonce: Option<i64>,
-    ping_interval: Option<i64>,
+    reconnect_count: Value,
+    reconnect_interval: Value,
+    reconnect_nonce: Value,
+    ping_interval: Value,
 }
 
 impl ClientConfig {
@@ -59,22 +60,22 @@ impl ClientConfig {
     /// 0 would flood the platform) are left as they were; what is no JSON object changes nothing.
     pub fn update(&mut self, json: &[u8]) {
         if let Ok(partial) = serde_json::from_slice(json) {
-            self.apply(partial);
+            self.apply(&partial);
         }
     }
 
-    fn apply(&mut self, partial: PartialConfig) {
-        let positive = |value: Option<i64>, old| value.filter(|seconds| *seconds > 0).unwrap_or(old);
-        self.reconnect_count = partial
-            .reconnect_count
-            .filter(|count| *count != 0)
-            .unwrap_or(self.reconnect_count);
-        self.reconnect_interval = positive(partial.reconnect_interval, self.reconnect_interval);
-        self.reconnect_nonce = partial
-            .reconnect_nonce
-            .filter(|s| *s >= 0)
-            .unwrap_or(self.reconnect_nonce);
-        self.ping_interval = positive(partial.ping_interval, self.ping_interval);
+    fn apply(&mut self, partial: &PartialConfig) {
+        let update = |old: &mut i64, new: &Value, makes_sense: fn(i64) -> bool| {
+            *old = new.as_i64().filter(|new| makes_sense(*new)).unwrap_or(*old);
+        };
+        update(&mut self.reconnect_count, &partial.reconnect_count, |count| count != 0);
+        update(&mut self.reconnect_interval, &partial.reconnect_interval, |seconds| {
+            seconds > 0
+        });
+        update(&mut self.reconnect_nonce, &partial.reconnect_nonce, |seconds| {
+            seconds >= 0
+        });
+        update(&mut self.ping_interval, &partial.ping_interval, |seconds| seconds > 0);
     }
 }
 
@@ -137,8 +138,9 @@ struct ReplyBody {
     code: i64,
     #[serde(default)]
     msg: Option<String>,
+    /// Read apart: the code counts, whatever stands beside it.
     #[serde(default)]
-    data: Option<ReplyData>,
+    data: Value,
 }
 
 #[derive(Default, Deserialize)]
@@ -147,7 +149,7 @@ struct ReplyData {
     #[serde(rename = "URL")]
     url: Option<Secret>,
     #[serde(rename = "ClientConfig")]
-    config: Option<PartialConfig>,
+    config: Value,
 }
 
 impl EndpointReply {
@@ -170,11 +172,11 @@ impl EndpointReply {
     pub fn parse(body: &[u8]) -> Result<Self, serde_json::Error> {
         let body: ReplyBody = serde_json::from_slice(body)?;
         let msg = body.msg.unwrap_or_default();
-        let data = body.data.unwrap_or_default();
+        let data: ReplyData = serde_json::from_value(body.data).unwrap_or_default();
         Ok(match (body.code, data.url.filter(|url| !url.is_empty())) {
             (code::OK, Some(url)) => {
                 let mut config = ClientConfig::default();
-                config.apply(data.config.unwrap_or_default());
+                config.apply(&serde_json::from_value(data.config).unwrap_or_default());
                 Self::Connect { url, config }
             }
             (code::OK, None) => Self::Refused {

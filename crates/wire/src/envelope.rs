@@ -130,9 +130,7 @@ pub struct ChallengeReply {
 impl ChallengeReply {
     /// Reads an answer, whatever its content type: the Go SDK's says that it is plain text.
     pub fn parse(body: &[u8]) -> Result<Self, EnvelopeError> {
-        serde_json::from_slice(body).map_err(|error| EnvelopeError::Malformed {
-            detail: error.to_string(),
-        })
+        serde_json::from_slice(body).map_err(|error| read::malformed(&error))
     }
 
     /// The answer as JSON.

@@ -3,6 +3,10 @@
 //! A control frame is a ping or a pong. A data frame carries an event, a callback or a fragment of one, and comes
 //! back as its ack. Every SDK refuses a frame without its four required numbers, so zeros are written too.
 
+mod bounds;
+
+use std::fmt;
+
 use bytes::Bytes;
 use prost::Message as _;
 
@@ -15,6 +19,8 @@ pub const FRAGMENT_BYTES_MAX: usize = 512 * 1024;
 pub const FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A frame may carry this many headers.
 pub const HEADERS_MAX: usize = 64;
+/// A header may be this large, name and value together; the longest seen are ids of a few dozen bytes.
+pub const HEADER_BYTES_MAX: usize = 8 * 1024;
 
 mod key {
     pub(super) const TYPE: &str = "type";
@@ -40,8 +46,9 @@ pub struct Header {
     pub value: String,
 }
 
-/// One binary WebSocket message.
+/// One binary WebSocket message. Its `Debug` leaves the payload out, which holds the app's token.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+#[prost(skip_debug)]
 pub struct Frame {
     /// Numbers the frame; echoed in the ack. Below 2⁵³, since Node keeps it as a double.
     #[prost(uint64, required, tag = "1")]
@@ -109,6 +116,12 @@ pub enum FrameError {
         /// How many there are.
         headers: usize,
     },
+    /// A header is too long.
+    #[error("a header of the frame has {bytes} bytes, and may have {HEADER_BYTES_MAX}")]
+    HeaderTooLarge {
+        /// How many there are.
+        bytes: usize,
+    },
     /// A data frame lacks a header, or one is no number.
     #[error("the data frame's header `{header}` is missing or wrong")]
     BadHeader {
@@ -146,18 +159,10 @@ pub struct Outgoing {
 impl Frame {
     /// Reads a binary WebSocket message.
     pub fn read(bytes: Bytes) -> Result<Self, FrameError> {
-        if bytes.len() > FRAME_BYTES_MAX {
-            return Err(FrameError::TooLarge { bytes: bytes.len() });
-        }
-        let frame = Self::decode(bytes).map_err(|error| FrameError::Malformed {
+        bounds::check(&bytes)?;
+        Self::decode(bytes).map_err(|error| FrameError::Malformed {
             detail: error.to_string(),
-        })?;
-        if frame.headers.len() > HEADERS_MAX {
-            return Err(FrameError::TooManyHeaders {
-                headers: frame.headers.len(),
-            });
-        }
-        Ok(frame)
+        })
     }
 
     /// The binary WebSocket message.
@@ -270,6 +275,19 @@ impl Frame {
         self.headers.push(header(key::BIZ_RT, &biz_rt_ms.to_string()));
         self.payload = Some(payload);
         self
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("seq_id", &self.seq_id)
+            .field("log_id", &self.log_id)
+            .field("service", &self.service)
+            .field("method", &self.method)
+            .field("headers", &self.headers)
+            .field("payload_bytes", &self.payload.as_ref().map(Bytes::len))
+            .finish_non_exhaustive()
     }
 }
 

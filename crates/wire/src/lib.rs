@@ -9,6 +9,7 @@
 pub mod ack;
 mod cipher;
 pub mod code;
+mod detail;
 pub mod endpoint;
 pub mod envelope;
 pub mod frame;

@@ -34,7 +34,7 @@ impl Default for Limits {
     }
 }
 
-/// A fragment that is refused; its message is dropped.
+/// A fragment that is refused. Its message is dropped, unless the frame does not say which that is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReassemblyError {
@@ -101,7 +101,12 @@ impl Reassembly {
             return Ok(Some(payload));
         }
         self.expire(now);
-        let fits = self.fits(&message_id, sum, payload.len());
+        let repeated = self
+            .messages
+            .get(&message_id)
+            .is_some_and(|message| message.fragments.contains_key(&seq));
+        let more = if repeated { 0 } else { payload.len() };
+        let fits = self.fits(&message_id, sum, more);
         if fits.is_err() {
             self.forget(&message_id);
         }
@@ -117,10 +122,11 @@ impl Reassembly {
         };
         let message = self.messages.entry(message_id.clone()).or_insert_with(new);
         message.touched_at = now;
-        if !message.fragments.contains_key(&seq) {
-            message.bytes += payload.len();
-            self.bytes += payload.len();
-            message.fragments.insert(seq, payload);
+        if !repeated {
+            message.bytes += more;
+            self.bytes += more;
+            // A copy, since the payload is a view of the whole frame, which may be far larger than what is counted.
+            message.fragments.insert(seq, Bytes::copy_from_slice(&payload));
         }
         if message.fragments.len() < sum as usize {
             return Ok(None);

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{BODY_BYTES_MAX, Challenge, Envelope, EnvelopeError, Header, Incoming, Schema};
+use crate::detail::short;
 use crate::{Secret, TimestampMs};
 
 #[derive(Deserialize)]
@@ -24,22 +25,18 @@ struct Body<'a> {
 
 /// The members of a schema 1.0 payload that belong to the envelope. A payload of schema 2.0 may have members of the
 /// same names with another meaning, so this is read for schema 1.0 only.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Inner<'a> {
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
-    #[serde(borrow)]
-    app_id: Cow<'a, str>,
-    #[serde(borrow)]
-    tenant_key: Cow<'a, str>,
+#[derive(Deserialize)]
+struct Inner {
+    r#type: Option<String>,
+    app_id: Option<String>,
+    tenant_key: Option<String>,
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Incoming, EnvelopeError> {
     if bytes.len() > BODY_BYTES_MAX {
         return Err(EnvelopeError::TooLarge { bytes: bytes.len() });
     }
-    let body: Body<'_> = serde_json::from_slice(bytes).map_err(malformed)?;
+    let body: Body<'_> = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
     if let Some(sealed) = body.encrypt {
         return Ok(Incoming::Sealed(sealed.into_owned()));
     }
@@ -51,19 +48,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Incoming, EnvelopeError> {
     }
     let event = match body.event {
         Some(event) => event,
-        None => RawValue::from_string("{}".to_owned()).map_err(malformed)?,
+        None => RawValue::from_string("{}".to_owned()).map_err(|error| malformed(&error))?,
     };
     let (schema, header) = match body.header {
         Some(members) => (Schema::V2, header_v2(members)),
         None => {
-            let inner: Inner<'_> = serde_json::from_str(event.get()).map_err(malformed)?;
+            let inner: Inner = serde_json::from_str(event.get()).map_err(|error| malformed(&error))?;
             let header = Header {
                 event_id: body.uuid.unwrap_or_default(),
-                event_type: inner.r#type.into_owned(),
+                event_type: inner.r#type.unwrap_or_default(),
                 create_time: body.ts.and_then(time),
                 token: body.token.unwrap_or_default(),
-                app_id: inner.app_id.into_owned(),
-                tenant_key: inner.tenant_key.into_owned(),
+                app_id: inner.app_id.unwrap_or_default(),
+                tenant_key: inner.tenant_key.unwrap_or_default(),
                 extra: Map::new(),
             };
             (Schema::V1, header)
@@ -103,8 +100,6 @@ fn time(ts: Value) -> Option<TimestampMs> {
     }
 }
 
-fn malformed(error: serde_json::Error) -> EnvelopeError {
-    EnvelopeError::Malformed {
-        detail: error.to_string(),
-    }
+pub(super) fn malformed(error: &serde_json::Error) -> EnvelopeError {
+    EnvelopeError::Malformed { detail: short(error) }
 }
