@@ -116,6 +116,12 @@ pub enum FrameError {
         /// How many there are.
         headers: usize,
     },
+    /// The frame lacks one of its four required numbers, for which every official SDK refuses it as well.
+    #[error("the frame lacks its required field `{field}`")]
+    Missing {
+        /// The field, as the official protobuf definition spells it.
+        field: &'static str,
+    },
     /// A header is too long.
     #[error("a header of the frame has {bytes} bytes, and may have {HEADER_BYTES_MAX}")]
     HeaderTooLarge {

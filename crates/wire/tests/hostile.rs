@@ -39,7 +39,8 @@ fn headers_are_counted_before_any_is_decoded() {
     bytes.push(0xff);
     let headers = HEADERS_MAX + 1;
     assert_eq!(Frame::read(bytes.into()), Err(FrameError::TooManyHeaders { headers }));
-    assert!(Frame::read(EMPTY_HEADER.repeat(HEADERS_MAX).into()).is_ok());
+    let fits = [&Frame::default().write()[..], &EMPTY_HEADER.repeat(HEADERS_MAX)].concat();
+    assert!(Frame::read(fits.into()).is_ok());
 }
 
 #[test]
@@ -48,6 +49,17 @@ fn headers_behind_a_group_are_counted_too() {
     let bytes = [&group[..], &EMPTY_HEADER.repeat(HEADERS_MAX + 1)].concat();
     let read = Frame::read(bytes.into());
     assert!(matches!(read, Err(FrameError::TooManyHeaders { .. })), "{read:?}");
+}
+
+#[test]
+fn a_frame_without_one_of_its_required_numbers_is_refused() {
+    // SeqID, LogID, service and method, two bytes each.
+    let whole = Frame::default().write();
+    assert_eq!(whole.len(), 8);
+    for (field, at) in [("SeqID", 0), ("LogID", 2), ("service", 4), ("method", 6)] {
+        let without = [&whole[..at], &whole[at + 2..]].concat();
+        assert_eq!(Frame::read(without.into()), Err(FrameError::Missing { field }));
+    }
 }
 
 #[test]
