@@ -82,6 +82,13 @@ impl Problem {
         }))
     }
 
+    /// A parameter of the query that cannot be used.
+    pub(crate) fn bad_query(parameter: &str, detail: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "query_not_understood", detail)
+            .path(Some(parameter.to_owned()))
+            .hint("GET /api/v1/openapi.json lists the parameters of every route")
+    }
+
     /// Nothing of this name exists.
     pub(crate) fn not_found(what: &str, name: &str) -> Self {
         let code = format!("{}_not_found", what.replace([' ', '-'], "_"));
@@ -138,6 +145,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Busy { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_busy", error.to_string())
                 .hint("send the request again in a moment"),
+            StoreError::Cursor { .. } => Self::bad_query("after", "`after` is not the `next` of a page"),
             error => Self::internal(&error),
         }
     }

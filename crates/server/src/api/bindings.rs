@@ -95,7 +95,7 @@ pub(crate) async fn list(
 
 fn cursor(text: &str) -> Result<BindingKey, Problem> {
     let split = text.split_once('/');
-    let (kind, id) = split.ok_or_else(|| page::bad("after", "`after` is not the `next` of a page"))?;
+    let (kind, id) = split.ok_or_else(|| Problem::bad_query("after", "`after` is not the `next` of a page"))?;
     Ok(BindingKey {
         kind: kind.to_owned(),
         id: id.to_owned(),

@@ -1,7 +1,5 @@
 //! Lists in pages: how many, and after which.
 
-use axum::http::StatusCode;
-
 use crate::problem::Problem;
 
 /// A page is this long unless the request says otherwise.
@@ -13,18 +11,11 @@ const LIMIT_MAX: u32 = 1_000;
 pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     match asked.unwrap_or(LIMIT_DEFAULT) {
         limit @ 1..=LIMIT_MAX => Ok(limit),
-        limit => Err(bad(
+        limit => Err(Problem::bad_query(
             "limit",
             &format!("`limit` is {limit}, and must be 1 to {LIMIT_MAX}"),
         )),
     }
-}
-
-/// A parameter of the query that cannot be used.
-pub(super) fn bad(parameter: &str, detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "query_not_understood", detail)
-        .path(Some(parameter.to_owned()))
-        .hint("GET /api/v1/openapi.json lists the parameters of every route")
 }
 
 /// A parameter that must be an id.
@@ -34,13 +25,15 @@ pub(super) fn id<T: std::str::FromStr<Err: std::fmt::Display>>(
 ) -> Result<Option<T>, Problem> {
     text.map(|text| {
         text.parse()
-            .map_err(|error| bad(parameter, &format!("`{parameter}`: {error}")))
+            .map_err(|error| Problem::bad_query(parameter, &format!("`{parameter}`: {error}")))
     })
     .transpose()
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     #[test]

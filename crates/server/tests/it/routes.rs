@@ -267,5 +267,7 @@ async fn pages_follow_each_other_without_gap_or_repeat() {
             target = format!("/api/v1/{list}?limit=2&after={next}");
         }
         assert_eq!(seen, order, "{list}");
+        let refused = platform.get(&format!("/api/v1/{list}?after=nowhere")).await.expect(400);
+        assert_eq!(refused["path"], "after", "{list}");
     }
 }
