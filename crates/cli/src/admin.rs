@@ -1,9 +1,12 @@
 //! The client of the admin API.
 
+mod problem;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
 use http::{Method, Request, StatusCode, header};
@@ -12,7 +15,11 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use url::{Host, Url};
 
 use crate::failure::{Exit, Failure};
 use crate::home::DevFile;
@@ -25,55 +32,109 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Platform {
     /// Where the platform is [default: where `larkspur dev` runs, else <http://127.0.0.1:7070>].
-    #[arg(long, env = "LARKSPUR_URL")]
-    url: Option<String>,
+    #[arg(long, env = "LARKSPUR_URL", value_parser = platform_url)]
+    url: Option<Url>,
     /// An API token [default: the one of `larkspur dev`].
     #[arg(long, env = "LARKSPUR_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Certificates (PEM) to trust besides the public authorities.
+    #[arg(long, env = "LARKSPUR_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 }
+
+/// A resource: the segments of its path below `/api/v1`, and the query.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct To<'a>(pub(crate) &'a [&'a str], pub(crate) &'a [(&'a str, &'a str)]);
 
 /// Calls the admin API.
 pub(crate) struct Admin {
-    base: String,
+    base: Url,
     token: Option<String>,
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+fn platform_url(text: &str) -> anyhow::Result<Url> {
+    let url = Url::parse(text).context("write it like http://127.0.0.1:7070")?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() => Ok(url),
+        _ => Err(anyhow!("write it like http://127.0.0.1:7070")),
+    }
 }
 
 impl Platform {
     /// A client for the platform that was named, or that `dev` runs.
     pub(crate) fn connect(self) -> Result<Admin, Failure> {
         let dev = DevFile::find();
-        let url = self
-            .url
-            .or_else(|| dev.as_ref().map(|dev| dev.url.clone()))
-            .unwrap_or_else(|| DEFAULT_URL.to_owned());
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots((*provider).clone())?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        Ok(Admin {
-            base: url.trim_end_matches('/').to_owned(),
-            token: self.token.or_else(|| dev.map(|dev| dev.admin_token)),
-            http: Client::builder(TokioExecutor::new()).build(connector),
-        })
+        let dev_url = dev.as_ref().and_then(|dev| dev.url.parse::<Url>().ok());
+        // Another platform must not learn the token of this one.
+        let is_dev = match (&self.url, &dev_url) {
+            (None, _) => true,
+            (Some(named), Some(dev)) => is_same_place(named, dev),
+            (Some(_), None) => false,
+        };
+        let default = || DEFAULT_URL.parse().expect("the default is an address");
+        Admin::new(
+            self.url.or(dev_url).unwrap_or_else(default),
+            self.token.or_else(|| dev.filter(|_| is_dev).map(|dev| dev.admin_token)),
+            self.ca_file.as_deref(),
+        )
+    }
+}
+
+/// The same address, or two names of this machine with the same port.
+fn is_same_place(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
+        || (is_loopback(one)
+            && is_loopback(other)
+            && one.port_or_known_default() == other.port_or_known_default()
+            && one.scheme() == other.scheme())
+}
+
+/// Whether the address leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
     }
 }
 
 impl Admin {
-    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.call(Method::GET, path, None).await
+    fn new(base: Url, token: Option<String>, ca_file: Option<&Path>) -> Result<Self, Failure> {
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls(ca_file)?)
+            .https_or_http()
+            .enable_http1()
+            .build();
+        Ok(Self {
+            base,
+            token,
+            http: Client::builder(TokioExecutor::new()).build(connector),
+        })
     }
 
-    pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.call(method, path, Some(body)).await
+    pub(crate) async fn get(&self, to: To<'_>) -> Result<Value, Failure> {
+        self.call(Method::GET, to, None).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}/api/v1{path}", self.base));
+    pub(crate) async fn send(&self, method: Method, to: To<'_>, body: &Value) -> Result<Value, Failure> {
+        self.call(method, to, Some(body)).await
+    }
+
+    fn url(&self, To(segments, query): To<'_>) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["api", "v1"]).extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    async fn call(&self, method: Method, to: To<'_>, body: Option<&Value>) -> Result<Value, Failure> {
+        let mut request = Request::builder().method(method).uri(self.url(to).as_str());
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -84,55 +145,89 @@ impl Admin {
         let request = request
             .body(Full::from(body))
             .map_err(|error| Failure::new(Exit::Usage, error))?;
-        let unreachable = |error: anyhow::Error| {
-            Failure::new(
-                Exit::Unreachable,
-                error.context(format!("the platform at {} cannot be reached", self.base)),
-            )
-            .hint("start one with `larkspur dev`, or name yours with --url or LARKSPUR_URL")
-        };
         let answered = tokio::time::timeout(TIMEOUT, self.http.request(request)).await;
         let response = match answered {
-            Ok(response) => response.map_err(|error| unreachable(error.into()))?,
+            Ok(response) => response.map_err(|error| self.unreachable(error.into()))?,
             Err(_) => {
-                return Err(Failure::msg(
-                    Exit::TimedOut,
-                    format!("no answer within {} s", TIMEOUT.as_secs()),
-                ));
+                let late = format!("{} did not answer within {} s", self.base, TIMEOUT.as_secs());
+                return Err(
+                    Failure::msg(Exit::TimedOut, late).with_hint("see whether the platform is well, and try again")
+                );
             }
         };
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let body = body.map_err(|error| unreachable(anyhow!(error)))?.to_bytes();
-        let answer = if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&body).unwrap_or(Value::Null)
-        };
-        if status.is_success() {
-            Ok(answer)
-        } else {
-            Err(refused(status, &answer))
+        let body = body.map_err(|error| self.unreachable(anyhow!(error)))?.to_bytes();
+        let answer = serde_json::from_slice(&body).ok();
+        match answer {
+            Some(answer) if status.is_success() => Ok(answer),
+            None if status.is_success() && body.is_empty() => Ok(Value::Null),
+            Some(problem) if problem["code"].is_string() => Err(self.refused(status, &problem)),
+            _ => {
+                let stranger = format!("{} answered status {status}, not as a platform does", self.base);
+                Err(Failure::msg(Exit::Failed, stranger).with_hint("check --url or LARKSPUR_URL"))
+            }
+        }
+    }
+
+    fn unreachable(&self, error: anyhow::Error) -> Failure {
+        let error = error.context(format!("the platform at {} cannot be reached", self.base));
+        let text = format!("{error:#}");
+        let failure = Failure::new(Exit::Unreachable, error);
+        if text.contains("invalid peer certificate") {
+            return failure.with_hint("name the authority's certificate with --ca-file or LARKSPUR_CA_FILE");
+        }
+        failure.with_hint("start one with `larkspur dev`, or name yours with --url or LARKSPUR_URL")
+    }
+
+    /// A problem of the platform as a failure of ours.
+    fn refused(&self, status: StatusCode, problem: &Value) -> Failure {
+        let failure = problem::failure(status, problem);
+        match &self.token {
+            None if status == StatusCode::UNAUTHORIZED => failure.with_hint(
+                "run this in the folder where `larkspur dev` runs, or give a token with --token or LARKSPUR_TOKEN",
+            ),
+            _ => failure,
         }
     }
 }
 
-/// A problem of the platform as a failure of ours.
-fn refused(status: StatusCode, problem: &Value) -> Failure {
-    let text = |name: &str| problem[name].as_str().map(str::to_owned);
-    let mut detail = text("detail").unwrap_or_else(|| format!("the platform answered status {status}"));
-    for error in problem["errors"].as_array().into_iter().flatten() {
-        let (path, expected, found) = (&error["path"], &error["expected"], &error["found"]);
-        detail.push_str(&format!("\n  {path} should be {expected}, and is {found}"));
-    }
-    let exit = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::NotAllowed,
-        _ => Exit::Failed,
+/// TLS with a provider named here, the public authorities, and those of the file.
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, Failure> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
     };
-    let failure = Failure::msg(exit, detail);
-    match text("hint") {
-        Some(hint) => failure.hint(hint),
-        None if exit == Exit::NotAllowed => failure.hint("give a token with --token or LARKSPUR_TOKEN"),
-        None => failure,
+    if let Some(path) = ca_file {
+        let wrong = |error: anyhow::Error| {
+            Failure::new(
+                Exit::Usage,
+                error.context(format!("`{}` cannot be used", path.display())),
+            )
+            .with_hint("--ca-file and LARKSPUR_CA_FILE name a PEM file with certificates")
+        };
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.into()))?;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|error| wrong(error.into()))?;
+            roots.add(certificate).map_err(|error| wrong(error.into()))?;
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_of_dev_goes_to_dev_only() {
+        let same = |one: &str, other: &str| is_same_place(&one.parse().unwrap(), &other.parse().unwrap());
+        assert!(same("http://127.0.0.1:7070", "http://127.0.0.1:7070/"));
+        assert!(same("http://localhost:7070", "http://127.0.0.1:7070"));
+        assert!(!same("http://localhost:7071", "http://127.0.0.1:7070"));
+        assert!(!same("https://example.com:7070", "http://127.0.0.1:7070"));
     }
 }

@@ -1,6 +1,7 @@
 //! One module for each command.
 
 pub(crate) mod app;
+pub(crate) mod clock;
 pub(crate) mod dev;
 pub(crate) mod event;
 pub(crate) mod listen;

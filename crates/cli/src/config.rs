@@ -50,10 +50,13 @@ fn default_data() -> PathBuf {
 }
 
 impl Config {
-    /// Reads a file; an unknown key is an error that names it.
+    /// Reads a file; an unknown key or a value out of its range is an error that names it.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("`{}` is wrong", path.display()))
+        let wrong = || format!("`{}` is wrong", path.display());
+        let config: Self = toml::from_str(&text).with_context(wrong)?;
+        config.settings().validate().with_context(wrong)?;
+        Ok(config)
     }
 
     /// The platform's part.

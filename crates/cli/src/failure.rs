@@ -24,7 +24,7 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) error: anyhow::Error,
-    pub(crate) hint: Option<String>,
+    hint: Option<String>,
 }
 
 impl Failure {
@@ -40,9 +40,21 @@ impl Failure {
         Self::new(exit, anyhow::Error::msg(msg.into()))
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// The same, with what to do about it.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// What to do about it; every failure has something.
+    pub(crate) fn hint(&self) -> &str {
+        match (&self.hint, self.exit) {
+            (Some(hint), _) => hint,
+            (None, Exit::Usage) => "see `larkspur help`, and `--help` of the command",
+            (None, Exit::NotAllowed) => "give a token that may do this with --token or LARKSPUR_TOKEN",
+            (None, Exit::TimedOut) => "try again, and see in the log of the platform what it is busy with",
+            (None, Exit::Done | Exit::Failed | Exit::Unreachable) => "run it again with -vv to see what led to it",
+        }
     }
 }
 

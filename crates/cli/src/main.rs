@@ -3,33 +3,49 @@
 mod admin;
 mod command;
 mod config;
+mod duration;
 mod failure;
 mod home;
+mod log;
+mod platform;
 mod ui;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
+const AFTER_HELP: &str = "\
+Start with two terminals in one folder:
+  larkspur dev --demo                                            a platform, and events that arrive
+  larkspur trigger hire.eco_exam.created_v1 --wait               an event of your own
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 the platform cannot be reached, 5 timed out.
+Results go to stdout, everything else to stderr. NO_COLOR is obeyed.";
+
 /// A Feishu/Lark event platform, offline and without sign-up.
-///
-/// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not allowed, 4 the platform cannot be reached, 5 timed out.
 #[derive(Parser)]
-#[command(name = "larkspur", version, arg_required_else_help = true)]
+#[command(name = "larkspur", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Every command")]
+struct Common {
     /// Print JSON, one value a line, instead of text for people.
     #[arg(long, global = true)]
     json: bool,
     /// Log more: once for what the platform does, twice for everything.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Log at this level: error, warn, info, debug, trace, or a filter such as `larkspur=debug`.
+    /// Log at this level: error, warn, info, debug, trace, or a filter such as `larkspur_engine=debug`.
     #[arg(long, global = true, value_name = "LEVEL", env = "LARKSPUR_LOG")]
     log_level: Option<String>,
-    #[command(subcommand)]
-    command: Command,
 }
 
 #[derive(Subcommand)]
@@ -42,17 +58,23 @@ enum Command {
     App(command::app::App),
     #[command(subcommand)]
     Event(command::event::Event),
+    Clock(command::clock::Clock),
 }
 
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
-    log(&cli);
-    let ui = Ui::new(cli.json);
-    let ended = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Failed, error))
-        .and_then(|runtime| runtime.block_on(run(cli.command, &ui)));
+    let Cli { common, command } = Cli::parse();
+    let ui = Ui::new(common.json);
+    // Whoever listens wants to know whether it is connected; all other commands say themselves what they do.
+    let quiet = match command {
+        Command::Listen(_) => "error,larkspur::ws=info,larkspur::dispatch=off",
+        _ => "error,larkspur::ws=warn",
+    };
+    let ended = log::start(common.log_level.as_deref(), common.verbose, quiet)
+        .and_then(|()| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            runtime.map_err(|error| Failure::new(Exit::Failed, error))
+        })
+        .and_then(|runtime| runtime.block_on(run(command, &ui)));
     match ended {
         Ok(()) => Exit::Done.into(),
         Err(failure) => {
@@ -70,22 +92,6 @@ async fn run(command: Command, ui: &Ui) -> Result<(), Failure> {
         Command::Listen(listen) => listen.run(ui).await,
         Command::App(app) => app.run(ui).await,
         Command::Event(event) => event.run(ui),
+        Command::Clock(clock) => clock.run(ui).await,
     }
-}
-
-fn log(cli: &Cli) {
-    let level = match (&cli.log_level, cli.verbose) {
-        (Some(level), _) => level.clone(),
-        (None, 0) => "error".to_owned(),
-        (None, 1) => "info".to_owned(),
-        (None, _) => "debug".to_owned(),
-    };
-    // The WebSocket library's trace lines print whole frames, and these hold Verification Tokens.
-    let filter = EnvFilter::try_new(format!("{level},tungstenite=info,tokio_tungstenite=info"));
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
 }

@@ -94,21 +94,26 @@ impl fmt::Display for Report {
     }
 }
 
-/// Completes when the process is asked to stop: Ctrl-C, or on Unix SIGTERM.
-pub async fn ctrl_c() {
+/// Completes when the process is asked to stop: Ctrl-C, or on Unix SIGTERM. It listens from the call on, which needs a
+/// tokio runtime.
+pub fn ctrl_c() -> impl Future<Output = ()> + Send + 'static {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    };
+    async move {
+        #[cfg(unix)]
+        if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
             tokio::select! {
+                _ = interrupt.recv() => return,
                 _ = terminate.recv() => return,
-                Ok(()) = tokio::signal::ctrl_c() => return,
             }
         }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without a handler for the signal there is nothing to wait for; the default action ends the process.
-        std::future::pending::<()>().await;
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Without a handler for the signal there is nothing to wait for; the default action ends the process.
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -7,8 +7,15 @@ use serde_json::json;
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
-/// See what event types there are.
+const AFTER_HELP: &str = "\
+Examples:
+  larkspur event list 'hire.*'
+  larkspur event show hire.eco_exam.created_v1
+  larkspur event sample hire.eco_exam.created_v1 > exam.json";
+
+/// See what event types there are; works without a platform.
 #[derive(Subcommand)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) enum Event {
     /// List event types, with their official titles.
     List {
@@ -48,14 +55,20 @@ pub(crate) fn find(event_type: &str) -> Result<&'static EventTypeFacts, Failure>
     catalog.find(event_type).ok_or_else(|| {
         let failure = Failure::msg(Exit::Usage, format!("the event type `{event_type}` does not exist"));
         match catalog.suggest(event_type) {
-            Some(name) => failure.hint(format!("did you mean `{name}`?")),
-            None => failure.hint("see `larkspur event list`"),
+            Some(name) => failure.with_hint(format!("did you mean `{name}`?")),
+            None => failure.with_hint("see `larkspur event list`"),
         }
     })
 }
 
 fn list(ui: &Ui, pattern: &str) {
-    for facts in Catalog::embedded().matching(pattern) {
+    let mut matching = Catalog::embedded().matching(pattern).peekable();
+    if matching.peek().is_none() {
+        ui.note(&format!(
+            "no event type matches `{pattern}`; `*` stands for any characters, as in 'hire.*'"
+        ));
+    }
+    for facts in matching {
         let title = facts.title.as_deref().unwrap_or_default();
         ui.result(&json!({ "event_type": facts.event_type, "title": facts.title }), || {
             format!("{:<70} {title}", facts.event_type)
@@ -89,7 +102,12 @@ fn show(ui: &Ui, facts: &EventTypeFacts) {
         .collect();
     let value = json!({
         "event_type": facts.event_type, "title": facts.title, "schema": facts.schema, "app_types": facts.app_types,
-        "scopes": match &facts.scopes { ScopeRule::AnyOf(scopes) => Some(scopes), _ => None },
+        // `null` where it is not documented, empty where none is needed.
+        "scopes": match &facts.scopes {
+            ScopeRule::Unknown => None,
+            ScopeRule::NoneRequired => Some(&[][..]),
+            ScopeRule::AnyOf(scopes) => Some(scopes.as_slice()),
+        },
         "doc_url": facts.doc_url, "fields": fields,
     });
     ui.result(&value, || {

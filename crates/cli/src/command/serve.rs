@@ -1,30 +1,33 @@
 //! `larkspur serve`: the platform for good, from a configuration file.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use larkspur::{Secret, ctrl_c};
-use larkspur_catalog::Catalog;
-use larkspur_engine::{Engine, MovableClock};
-use larkspur_server::{ServerConfig, Tls, serve};
-use larkspur_store::Store;
-use larkspur_store_sqlite::{Options, SqliteStore};
+use larkspur::Secret;
+use larkspur_server::{ServerConfig, Tls};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::home;
+use crate::platform::Platform;
 use crate::ui::Ui;
+
+const AFTER_HELP: &str = "\
+Example:
+  echo 'listen = \"127.0.0.1:7070\"' > larkspur.toml
+  LARKSPUR_ADMIN_TOKEN=$(openssl rand -hex 32) larkspur serve
+
+An admin token of at least 20 characters is needed: in LARKSPUR_ADMIN_TOKEN, or in the file that `admin_token_file`
+in the configuration names.";
 
 /// Run the platform from a configuration file.
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Serve {
     /// The configuration file.
-    #[arg(long, default_value = "larkspur.toml")]
+    #[arg(long, value_name = "FILE", default_value = "larkspur.toml")]
     config: PathBuf,
 }
 
@@ -34,65 +37,55 @@ const TOKEN_CHARS_MIN: usize = 20;
 
 impl Serve {
     pub(crate) async fn run(self, ui: &Ui) -> Result<(), Failure> {
-        let config = Config::read(&self.config).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let config = Config::read(&self.config).map_err(|error| {
+            Failure::new(Exit::Usage, error)
+                .with_hint("the least it must hold is the line `listen = \"127.0.0.1:7070\"`; docs/cli.md has it all")
+        })?;
         let admin_token = admin_token(&config)?;
         let tls = match &config.tls {
-            Some(tls) => Some(Tls::from_pem_files(&tls.certificate, &tls.key)?),
+            Some(tls) => Some(Tls::from_pem_files(&tls.certificate, &tls.key).map_err(|error| {
+                Failure::new(Exit::Usage, error)
+                    .with_hint("`certificate` and `key` in [tls] name PEM files: the chain, and its private key")
+            })?),
             None => None,
         };
-        home::make(&config.data)?;
-        let store = Arc::new(SqliteStore::open(
-            &config.data.join("larkspur.db"),
-            &Options::default(),
-        )?);
-        let clock = MovableClock::new(now);
-        let shared: Arc<dyn Store> = Arc::clone(&store) as _;
-        let engine = Engine::start(config.settings(), Catalog::embedded(), shared, clock).await?;
-        let listener = TcpListener::bind(config.listen).await;
-        let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))
+            .map_err(|error| {
+                Failure::new(Exit::Failed, error).with_hint("change `listen`, or end what listens there")
+            })?;
         let address = listener.local_addr()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let platform = Platform::open(&config.data, config.settings()).await?;
         let server = ServerConfig {
             public_url: config.public_url,
             admin_token: Some(admin_token),
             ..ServerConfig::default()
         };
-        let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, tls, engine.clone(), server, stop.clone()));
-        ui.result(&json!({ "ready": true, "listen": address }), || {
-            format!("ready, listening on {address}")
+        let served = platform.serve(listener, tls, server);
+        let url = format!("{scheme}://{address}");
+        ui.result(&json!({ "ready": true, "listen": address, "url": url }), || {
+            format!("ready   {url}")
         });
-        ctrl_c().await;
-        stop.cancel();
-        serving.await??;
-        engine.shutdown().await;
-        store.close().await;
-        Ok(())
+        served.until_stopped().await
     }
 }
 
-/// The time of day.
-pub(crate) fn now() -> larkspur::TimestampMs {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    larkspur::TimestampMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 fn admin_token(config: &Config) -> Result<Secret, Failure> {
-    let from_file =
-        |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()));
+    let from_file = |path: &PathBuf| {
+        std::fs::read_to_string(path)
+            .with_context(|| format!("`admin_token_file`, `{}`, cannot be read", path.display()))
+    };
     let token = match (std::env::var(TOKEN_VARIABLE), &config.admin_token_file) {
         (Ok(token), _) => token,
-        (Err(_), Some(path)) => from_file(path)?,
+        (Err(_), Some(path)) => from_file(path).map_err(|error| Failure::new(Exit::Usage, error))?,
         (Err(_), None) => String::new(),
     };
     let token = token.trim();
     if token.len() < TOKEN_CHARS_MIN {
-        let failure = Failure::msg(
-            Exit::Usage,
-            format!("an admin token of at least {TOKEN_CHARS_MIN} characters is needed"),
-        );
-        return Err(failure.hint(format!(
+        let needed = format!("an admin token of at least {TOKEN_CHARS_MIN} characters is needed");
+        return Err(Failure::msg(Exit::Usage, needed).with_hint(format!(
             "make one with `openssl rand -hex 32`, and give it in {TOKEN_VARIABLE} or in the file that \
              `admin_token_file` names"
         )));

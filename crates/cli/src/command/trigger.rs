@@ -1,72 +1,105 @@
 //! `larkspur trigger`: publishes an event with the catalogue's example as payload.
 
+mod print;
 mod set;
+mod wait;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use http::Method;
+use larkspur_wire::{AppId, TenantKey};
 use serde_json::{Value, json};
-use tokio::time::{Instant, interval, sleep};
+use tokio::time::interval;
 
-use crate::admin::{Admin, Platform};
+use crate::admin::{Platform, To};
 use crate::command::event::find;
+use crate::duration;
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
+const AFTER_HELP: &str = "\
+Examples:
+  larkspur trigger hire.eco_exam.created_v1 --wait
+  larkspur trigger hire.eco_exam.created_v1 --set candidate_info.name=Li --set application_id=42
+  larkspur trigger im.message.receive_v1 --file message.json --count 100 --rate 10
+
+A value of --set is JSON where it reads as JSON, and text where it does not or where the example has text. Items of
+lists are counted from 0: `--set job_info.addresses.0.id=7`. --file takes a payload, or a whole event as it was received.";
+
 /// Publish an event, with the catalogue's example as payload.
 #[derive(Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct Trigger {
-    /// The event type, for example `hire.eco_exam.created_v1`.
+    /// The event type, for example `hire.eco_exam.created_v1`; `larkspur event list` has them all.
+    #[arg(value_name = "TYPE")]
     event_type: String,
     /// Change a field: `candidate_info.name=Li`, `usage_list=[1,2]`; repeat for more.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
     /// Publish this many.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
-    /// Publish this many a second.
-    #[arg(long, value_name = "N")]
-    rate: Option<f64>,
+    /// Publish this many a second; one after the other, when left out.
+    #[arg(long, value_name = "N", value_parser = period)]
+    rate: Option<Period>,
     /// The tenant it happens in.
     #[arg(long, value_name = "KEY")]
-    tenant: Option<String>,
+    tenant: Option<TenantKey>,
     /// The one app that it is for.
     #[arg(long, value_name = "APP_ID")]
-    app: Option<String>,
+    app: Option<AppId>,
     /// Take the payload from this file instead of the example.
     #[arg(long)]
     file: Option<PathBuf>,
-    /// Wait until every app has it; exit code 1 when one was given up, 5 when it takes too long.
+    /// Wait until every app has it; exit code 1 when one was given up or none gets it, 5 when it takes too long.
     #[arg(long)]
     wait: bool,
-    /// How many seconds to wait.
-    #[arg(long, default_value_t = 30, requires = "wait")]
-    timeout: u64,
+    /// How long to wait.
+    #[arg(long, value_name = "DURATION", default_value = "30s", requires = "wait", value_parser = duration::parse)]
+    timeout: Duration,
     #[command(flatten)]
     platform: Platform,
 }
 
-/// How often to look whether an event has been delivered.
-const POLL_EVERY: Duration = Duration::from_millis(50);
+/// The time between two events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Period(Duration);
+
+/// Slower than once in 1,000 seconds is a mistake, and so is faster than anything could publish.
+const RATES: std::ops::RangeInclusive<f64> = 0.001..=100_000.0;
+
+fn period(rate: &str) -> Result<Period, String> {
+    let rate = rate.parse().ok().filter(|rate| RATES.contains(rate));
+    rate.map(|rate| Period(Duration::from_secs_f64(1.0 / rate)))
+        .ok_or_else(|| "give a number from 0.001 to 100000".to_owned())
+}
 
 impl Trigger {
     pub(crate) async fn run(self, ui: &Ui) -> Result<(), Failure> {
         let body = self.body()?;
         let admin = self.platform.clone().connect()?;
-        let rate = self.rate.filter(|rate| *rate > 0.0);
-        let mut ticks = rate.map(|rate| interval(Duration::from_secs_f64(1.0 / rate)));
+        // People are told why nobody gets an event; programs read the counts.
+        let explain = [("explain", if ui.json { "false" } else { "true" })];
+        let mut ticks = self.rate.map(|Period(period)| interval(period));
+        let mut published_ids = Vec::new();
         for _ in 0..self.count {
             if let Some(ticks) = &mut ticks {
                 ticks.tick().await;
             }
-            let published = admin.send(Method::POST, "/events", &body).await?;
-            print(ui, &published);
-            if self.wait {
-                self.wait_for(ui, &admin, &published).await?;
+            let mut published = admin.send(Method::POST, To(&["events"], &explain), &body).await?;
+            if self.count == 1 {
+                wait::next_tries(&admin, &mut published).await;
             }
+            ui.result(&published, || print::published(&published));
+            if self.wait {
+                published_ids.extend(published["event_id"].as_str().map(str::to_owned));
+            }
+        }
+        if self.wait {
+            wait::until_settled(ui, &admin, &published_ids, self.timeout).await?;
         }
         Ok(())
     }
@@ -74,82 +107,70 @@ impl Trigger {
     fn body(&self) -> Result<Value, Failure> {
         let mut event = match &self.file {
             None => find(&self.event_type)?.sample(),
-            Some(path) => {
-                let text =
-                    std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-                let json: Value =
-                    serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", path.display()))?;
-                // A whole envelope is as good as its payload.
-                if json.get("header").is_some() || json.get("uuid").is_some() {
-                    json["event"].clone()
-                } else {
-                    json
-                }
-            }
+            Some(path) => payload(path).map_err(|error| {
+                Failure::new(Exit::Usage, error).with_hint("--file names a JSON file with the payload")
+            })?,
         };
         for assignment in &self.set {
             set::set(&mut event, assignment)?;
         }
         let mut body = json!({ "event_type": self.event_type, "event": event });
-        for (name, value) in [("tenant_key", &self.tenant), ("app_id", &self.app)] {
-            if let Some(value) = value {
-                body[name] = value.as_str().into();
-            }
+        if let Some(tenant) = &self.tenant {
+            body["tenant_key"] = tenant.as_str().into();
+        }
+        if let Some(app) = &self.app {
+            body["app_id"] = app.as_str().into();
         }
         Ok(body)
     }
-
-    async fn wait_for(&self, ui: &Ui, admin: &Admin, published: &Value) -> Result<(), Failure> {
-        let event_id = published["event_id"].as_str().unwrap_or_default();
-        let deadline = Instant::now() + Duration::from_secs(self.timeout);
-        loop {
-            let event = admin.get(&format!("/events/{event_id}")).await?;
-            let deliveries = event["deliveries"].as_array().map_or(&[][..], Vec::as_slice);
-            let in_state = |state: &str| deliveries.iter().filter(|delivery| delivery["state"] == state).count();
-            if in_state("dead") > 0 {
-                return Err(Failure::msg(Exit::Failed, format!("event {event_id} was given up")));
-            }
-            if in_state("pending") == 0 {
-                ui.result(&json!({ "event_id": event_id, "delivered": deliveries.len() }), || {
-                    format!("  delivered to {} apps", deliveries.len())
-                });
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                let late = format!("event {event_id} is still pending after {} s", self.timeout);
-                return Err(Failure::msg(Exit::TimedOut, late).hint("see why in the output of `larkspur dev`"));
-            }
-            sleep(POLL_EVERY).await;
-        }
-    }
 }
 
-fn print(ui: &Ui, published: &Value) {
-    ui.result(published, || {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut lines = format!("{}  {}\n", text(&published["event_id"]), text(&published["event_type"]));
-        let deliveries = published["deliveries"].as_array().map_or(&[][..], Vec::as_slice);
-        for delivery in deliveries {
-            let (app_id, mode) = (text(&delivery["app_id"]), text(&delivery["mode"]));
-            let state = match (mode.as_str(), delivery["online"].as_u64()) {
-                ("websocket", Some(0)) => "nobody is online; it is tried again in 15 s".to_owned(),
-                ("websocket", Some(online)) => format!("{online} online"),
-                _ => "posted to its request URL".to_owned(),
-            };
-            lines.push_str(&format!("  → {app_id}  {mode}  {state}\n"));
+/// Reads a payload; a whole envelope is as good as its payload.
+fn payload(path: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    let mut json: Value = serde_json::from_str(&text).with_context(|| format!("`{}` is not JSON", path.display()))?;
+    let envelope = json.get("header").is_some() || json.get("uuid").is_some();
+    let event = json.get_mut("event").map(Value::take);
+    Ok(match event {
+        Some(event) if envelope => event,
+        Some(event) => {
+            json["event"] = event;
+            json
         }
-        if deliveries.is_empty() {
-            lines.push_str("  no app receives it:");
-            for (gate, apps) in published["refused"].as_object().into_iter().flatten() {
-                if apps.as_u64() > Some(0) {
-                    lines.push_str(&format!(" {apps} stopped at {gate};"));
-                }
-            }
-            lines.push('\n');
+        None => json,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_that_can_be_kept() {
+        assert_eq!(period("4"), Ok(Period(Duration::from_millis(250))));
+        for wrong in ["0", "-1", "inf", "NaN", "1e-300", "1e300", "fast"] {
+            assert!(period(wrong).is_err(), "{wrong}");
         }
-        for warning in published["warnings"].as_array().into_iter().flatten() {
-            lines.push_str(&format!("  note: {}\n", text(warning)));
+    }
+
+    #[test]
+    fn a_whole_event_is_as_good_as_its_payload() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("event.json");
+        for (text, expected) in [
+            (r#"{"exam_id":"7"}"#, json!({ "exam_id": "7" })),
+            (
+                r#"{"schema":"2.0","header":{},"event":{"exam_id":"7"}}"#,
+                json!({ "exam_id": "7" }),
+            ),
+            (r#"{"uuid":"1","event":{"type":"x"}}"#, json!({ "type": "x" })),
+            (
+                r#"{"event":"a payload may have such a field"}"#,
+                json!({ "event": "a payload may have such a field" }),
+            ),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            assert_eq!(payload(&file).unwrap(), expected);
         }
-        lines
-    });
+    }
 }

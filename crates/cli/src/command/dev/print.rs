@@ -1,16 +1,14 @@
 //! What `dev` prints: how to connect, and then each thing that happens.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use larkspur::TimestampMs;
 use larkspur_engine::{Activity, Engine};
-use larkspur_store::Mode;
+use larkspur_store::{App, Mode};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::home::DevFile;
-use crate::ui::Ui;
+use crate::platform::now;
+use crate::ui::{Ui, count, time_of_day};
 
 /// How to connect, for people; one object for programs.
 pub(super) fn ready(ui: &Ui, engine: &Engine, file: &DevFile) {
@@ -32,24 +30,35 @@ pub(super) fn ready(ui: &Ui, engine: &Engine, file: &DevFile) {
     });
     ui.result(&value, || {
         let (url, id, secret) = (&file.url, &first.id, first.app_secret.expose());
-        let mut text = format!("ready   {url}   ← put this where the SDK has https://open.feishu.cn\n\n");
-        for app in &ready {
-            let (id, secret, name) = (&app.id, app.app_secret.expose(), &app.name);
-            text.push_str(&format!("app     {id}  secret {secret}  {name}\n"));
-        }
-        text.push_str(&format!(
-            "
-python  lark.ws.Client(\"{id}\", \"{secret}\", event_handler=handler, domain=\"{url}\").start()
-node    new lark.WSClient({{ appId: '{id}', appSecret: '{secret}', domain: '{url}' }}).start({{ eventDispatcher }})
-go      larkws.NewClient(\"{id}\", \"{secret}\", larkws.WithEventHandler(handler), larkws.WithDomain(\"{url}\"))
-java    new Client.Builder(\"{id}\", \"{secret}\").domain(\"{url}\").eventHandler(handler).build().start();
-rust    FEISHU_APP_ID={id} FEISHU_APP_SECRET={secret} FEISHU_BASE_URL={url} cargo run
+        let apps: String = ready.iter().map(|app| credentials(app)).collect();
+        let webhook = ready.get(1).map_or(id, |app| &app.id);
+        format!(
+            "\
+ready    {url}   ← put this where the SDK has https://open.feishu.cn
 
-next    larkspur trigger hire.eco_background_check.created_v1      (in this folder, in another terminal)
+{apps}
+python   lark.ws.Client(\"{id}\", \"{secret}\", event_handler=handler, domain=\"{url}\").start()
+node     new lark.WSClient({{ appId: '{id}', appSecret: '{secret}', domain: '{url}' }}).start({{ eventDispatcher }})
+go       larkws.NewClient(\"{id}\", \"{secret}\", larkws.WithEventHandler(handler), larkws.WithDomain(\"{url}\")).Start(ctx)
+java     new Client.Builder(\"{id}\", \"{secret}\").domain(\"{url}\").eventHandler(handler).build().start();
+rust     FEISHU_APP_ID={id} FEISHU_APP_SECRET={secret} FEISHU_BASE_URL={url} cargo run
+webhook  larkspur app update {webhook} --event-url http://127.0.0.1:3000/webhook/event
+
+next     larkspur trigger hire.eco_background_check.created_v1      (in this folder, in another terminal)
 "
-        ));
-        text
+        )
     });
+}
+
+/// What a receiver must be told; only webhooks use the token and the key.
+fn credentials(app: &App) -> String {
+    let (id, secret, name) = (&app.id, app.app_secret.expose(), &app.name);
+    let mut lines = format!("app      {id}  secret {secret}  {name}\n");
+    if app.draft.events.mode == Mode::Webhook {
+        let (token, key) = (app.verification_token.expose(), app.encrypt_key.expose());
+        lines.push_str(&format!("           verification token {token}  encrypt key {key}\n"));
+    }
+    lines
 }
 
 /// Prints each thing that happens until the engine is gone.
@@ -71,7 +80,7 @@ pub(super) async fn activity(ui: Ui, mut activity: Receiver<Activity>, demo: boo
 }
 
 fn line(activity: &Activity) -> Option<(Value, String)> {
-    let time = time(crate::command::serve::now());
+    let time = time_of_day(now());
     Some(match activity {
         Activity::Published {
             event_id,
@@ -79,45 +88,11 @@ fn line(activity: &Activity) -> Option<(Value, String)> {
             deliveries,
         } => (
             json!({ "published": event_id, "event_type": event_type, "deliveries": deliveries }),
-            format!("{time}  {event_id}  {event_type}  published for {deliveries} apps"),
+            format!(
+                "{time}  {event_id}  {event_type}  published for {}",
+                count(*deliveries, "app")
+            ),
         ),
-        Activity::Attempted {
-            event_id,
-            event_type,
-            app_id,
-            mode,
-            target,
-            attempt,
-            code,
-            took,
-            error,
-            next_try,
-            dead,
-        } => {
-            let value = json!({
-                "attempted": event_id, "event_type": event_type, "app_id": app_id, "mode": mode, "target": target,
-                "attempt": attempt, "code": code, "took_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX), "error": error,
-                "next_try": next_try, "dead": dead,
-            });
-            let way = match mode {
-                Mode::Webhook => "webhook",
-                Mode::Websocket => "connection",
-            };
-            let mut text = format!("{time}  {event_id}  {event_type}  → {app_id}  {way} {target}  attempt {attempt}");
-            if let Some(code) = code {
-                text.push_str(&format!("  {code}"));
-            }
-            text.push_str(&format!("  {} ms", took.as_millis()));
-            if let Some(error) = error {
-                text.push_str(&format!("  failed: {error}"));
-            }
-            match next_try {
-                Some(at) => text.push_str(&format!("; next try at {}", self::time(*at))),
-                None if *dead => text.push_str("; given up"),
-                None => {}
-            }
-            (value, text)
-        }
         Activity::SessionOpened {
             app_id,
             session_id,
@@ -135,12 +110,53 @@ fn line(activity: &Activity) -> Option<(Value, String)> {
             json!({ "session_closed": session_id.to_string(), "app_id": app_id, "online": online, "reason": reason }),
             format!("{time}  connection {session_id} of {app_id} ended ({reason}), {online} online"),
         ),
-        _ => return None,
+        attempted => {
+            let (value, text) = attempt(attempted)?;
+            (value, format!("{time}  {text}"))
+        }
     })
 }
 
-/// The time of day where the developer is.
-fn time(at: TimestampMs) -> String {
-    let at = Timestamp::from_millisecond(at.0).unwrap_or_default();
-    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S%.3f").to_string()
+/// One attempt: what, to whom, by which way, and how it ended.
+fn attempt(activity: &Activity) -> Option<(Value, String)> {
+    let Activity::Attempted {
+        event_id,
+        event_type,
+        app_id,
+        mode,
+        target,
+        attempt,
+        code,
+        took,
+        error,
+        next_try,
+        dead,
+    } = activity
+    else {
+        return None;
+    };
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let value = json!({
+        "attempted": event_id, "event_type": event_type, "app_id": app_id, "mode": mode, "target": target,
+        "attempt": attempt, "code": code, "took_ms": took_ms, "error": error, "next_try": next_try, "dead": dead,
+    });
+    let way = match (mode, target.as_str()) {
+        (Mode::Webhook, target) => format!("webhook {target}"),
+        (Mode::Websocket, "") => "no connection".to_owned(),
+        (Mode::Websocket, target) => format!("connection {target}"),
+    };
+    let mut text = format!("{event_id}  {event_type}  → {app_id}  {way}  attempt {attempt}");
+    if let Some(code) = code {
+        text.push_str(&format!("  {code}"));
+    }
+    text.push_str(&format!("  {took_ms} ms"));
+    if let Some(error) = error {
+        text.push_str(&format!("  failed: {error}"));
+    }
+    match next_try {
+        Some(at) => text.push_str(&format!("; next try at {}", time_of_day(*at))),
+        None if *dead => text.push_str("; given up"),
+        None => {}
+    }
+    Some((value, text))
 }

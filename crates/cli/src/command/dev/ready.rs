@@ -55,13 +55,14 @@ pub(super) fn file(dir: &Path, url: String) -> anyhow::Result<DevFile> {
     Ok(DevFile { url, ..file })
 }
 
-/// Makes the apps that are missing, and points the built-in inbox to where it is now. What was changed stays.
-pub(super) async fn apps(engine: &Engine, file: &mut DevFile) -> Result<(), Failure> {
+/// Makes the apps that are missing, points the built-in inbox to where it is now, and writes the file. What was changed
+/// stays.
+pub(super) async fn apps(engine: &Engine, file: &mut DevFile, dir: &Path) -> Result<(), Failure> {
     let before = std::mem::take(&mut file.apps);
     for (idx, wanted) in WANTED.iter().enumerate() {
-        let known = before.get(idx).and_then(|app| app.app_id.parse::<AppId>().ok());
-        let known = known.filter(|id| engine.apps().get(id).is_some());
-        let id = match known {
+        let noted = before.get(idx).and_then(|app| app.app_id.parse::<AppId>().ok());
+        let noted = noted.filter(|id| engine.apps().get(id).is_some());
+        let id = match noted.or_else(|| unnoted(engine, wanted)) {
             Some(id) => id,
             None => engine.create_app(new_app(wanted)).await?.id.clone(),
         };
@@ -78,7 +79,17 @@ pub(super) async fn apps(engine: &Engine, file: &mut DevFile) -> Result<(), Fail
             bind_examples(engine, &id).await?;
         }
     }
+    file.write(dir)?;
     Ok(())
+}
+
+/// An app of ours that the file does not name, because the file was deleted or its run was killed before writing it.
+fn unnoted(engine: &Engine, wanted: &Wanted) -> Option<AppId> {
+    let apps = engine.apps();
+    let ours = apps
+        .iter()
+        .find(|app| app.name == wanted.name && app.kind == wanted.kind);
+    ours.map(|app| app.id.clone())
 }
 
 fn new_app(wanted: &Wanted) -> NewApp {

@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 pub(super) fn set(payload: &mut Value, assignment: &str) -> Result<(), Failure> {
     let wrong = |why: &str| {
         Failure::msg(Exit::Usage, format!("`--set {assignment}` {why}"))
-            .hint("write a path and a value, such as candidate_info.name=Li or custom_field_list.0.key=k")
+            .with_hint("write a path and a value, such as candidate_info.name=Li or custom_field_list.0.key=k")
     };
     let (path, value) = assignment.split_once('=').ok_or_else(|| wrong("has no `=`"))?;
     let mut place = payload;

@@ -1,0 +1,69 @@
+//! `larkspur listen`.
+
+use crate::program::{Running, done, run};
+
+#[test]
+fn only_events_that_match_are_printed_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_dev, ready) = Running::dev(dir.path());
+    let app = ready["app_id"].as_str().unwrap();
+    let listening = Running::start(dir.path(), &["listen", "--event", "im.*", "--max-events", "1"]);
+    listening.says("online");
+    for event_type in ["hire.eco_exam.created_v1", "im.message.receive_v1"] {
+        done(dir.path(), &["trigger", event_type, "--app", app, "--wait"]);
+    }
+    let event = listening.json(|_| true);
+    assert_eq!(event["event_type"], "im.message.receive_v1");
+    for name in ["event_id", "tenant_key", "app_id", "create_time", "event"] {
+        assert!(!event[name].is_null(), "{name}");
+    }
+    assert_eq!(listening.wait().code(), Some(0));
+}
+
+#[test]
+fn what_it_ends_with_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_dev, ready) = Running::dev(dir.path());
+    let text = |name: &str| ready[name].as_str().unwrap();
+    let (url, id) = (text("url"), text("app_id"));
+    let check = |arguments: &[&str], code: i32, says: &str| {
+        let ended = run(dir.path(), &[&["listen"], arguments].concat());
+        assert_eq!(
+            (ended.code, ended.out.as_str()),
+            (code, ""),
+            "{arguments:?}: {}",
+            ended.err
+        );
+        assert!(ended.err.contains(says), "{arguments:?}: {}", ended.err);
+    };
+    check(&["--timeout", "500ms"], 0, "received 0 events");
+    check(&["--timeout", "500ms", "--max-events", "2"], 5, "larkspur trigger");
+    check(
+        &["--app-id", id, "--app-secret", "wrong", "--domain", url],
+        3,
+        "--app-secret",
+    );
+    let nowhere = [
+        "--app-id",
+        id,
+        "--app-secret",
+        "x",
+        "--domain",
+        "http://127.0.0.1:1",
+        "--timeout",
+        "500ms",
+    ];
+    check(&nowhere, 4, "larkspur dev");
+    check(&["--app-id", "cli_0000000000000000"], 2, "--app-secret");
+    check(&["--domain", "nowhere"], 2, "--help");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_it_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_dev, _) = Running::dev(dir.path());
+    let listening = Running::start(dir.path(), &["listen"]);
+    listening.says("online");
+    assert_eq!(listening.stop("INT").code(), Some(0));
+}

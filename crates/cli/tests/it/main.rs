@@ -1,0 +1,12 @@
+//! The real binary, run in folders of its own: what it prints, where, and how it ends.
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic")]
+
+mod apps;
+mod dev;
+mod http;
+mod listen;
+mod program;
+mod serve;
+mod trigger;
+mod types;
+mod usage;
