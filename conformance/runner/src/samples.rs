@@ -237,8 +237,9 @@ fn printed(language: Language, log: &str, event_id: &str, event: &Value) -> Resu
                 after.contains(&format!("event_id: '{event_id}'")),
                 "another event was printed"
             );
-            each_text(None, event, &mut |name, text| {
-                let line = name.map_or_else(|| format!("'{text}'"), |name| format!("{name}: '{text}'"));
+            each_scalar(None, event, &mut |name, value| {
+                let value = literal(value, '\'');
+                let line = name.map_or_else(|| value.clone(), |name| format!("{name}: {value}"));
                 ensure!(after.contains(&line), "`{line}` was not printed");
                 Ok(())
             })?;
@@ -248,8 +249,9 @@ fn printed(language: Language, log: &str, event_id: &str, event: &Value) -> Resu
                 after.contains(&format!("EventID: \"{event_id}\"")),
                 "another event was printed"
             );
-            each_text(None, event, &mut |name, text| {
-                let line = name.map_or_else(|| format!("\"{text}\""), |name| format!("{}: \"{text}\"", pascal(name)));
+            each_scalar(None, event, &mut |name, value| {
+                let value = literal(value, '"');
+                let line = name.map_or_else(|| value.clone(), |name| format!("{}: {value}", pascal(name)));
                 ensure!(after.contains(&line), "`{line}` was not printed");
                 Ok(())
             })?;
@@ -265,18 +267,26 @@ fn pascal(name: &str) -> String {
         .collect()
 }
 
-/// Calls the check with every text of a document, and with the name of the field it is in unless it is in a list.
-fn each_text(
+/// A text between its quotes, or a number.
+fn literal(value: &Value, quote: char) -> String {
+    match value {
+        Value::String(text) => format!("{quote}{text}{quote}"),
+        other => other.to_string(),
+    }
+}
+
+/// Calls the check with every text and number of a document, and with the name of the field it is in unless it is in a
+/// list.
+fn each_scalar(
     name: Option<&str>,
     value: &Value,
-    check: &mut impl FnMut(Option<&str>, &str) -> Result<()>,
+    check: &mut impl FnMut(Option<&str>, &Value) -> Result<()>,
 ) -> Result<()> {
     match value {
         Value::Object(members) => members
             .iter()
-            .try_for_each(|(name, value)| each_text(Some(name), value, check)),
-        Value::Array(items) => items.iter().try_for_each(|value| each_text(None, value, check)),
-        Value::String(text) => check(name, text),
-        _ => Ok(()),
+            .try_for_each(|(name, value)| each_scalar(Some(name), value, check)),
+        Value::Array(items) => items.iter().try_for_each(|value| each_scalar(None, value, check)),
+        scalar => check(name, scalar),
     }
 }

@@ -66,15 +66,15 @@ impl Dev {
             clock: Some(platform.clock.clone()),
             mount: inbox::routes(engine.clone(), inbox),
         };
-        let served = platform.serve(listener, None, server);
+        let running = platform.serve(listener, None, server);
         let activity = engine.activity();
         ready::apps(&engine, &mut file, &self.data_dir).await?;
         print::ready(ui, &engine, &file);
         let printing = tokio::spawn(print::activity(*ui, activity, self.demo));
         let demo = self
             .demo
-            .then(|| tokio::spawn(demo::run(*ui, engine, file, served.stop().clone())));
-        let ended = served.until_stopped().await;
+            .then(|| tokio::spawn(demo::run(*ui, engine, file, running.stop().clone())));
+        let ended = running.until_stopped().await;
         if let Some(demo) = demo {
             demo.await?;
         }

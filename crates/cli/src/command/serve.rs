@@ -63,12 +63,12 @@ impl Serve {
             admin_token: Some(admin_token),
             ..ServerConfig::default()
         };
-        let served = platform.serve(listener, tls, server);
+        let running = platform.serve(listener, tls, server);
         let url = format!("{scheme}://{address}");
         ui.result(&json!({ "ready": true, "listen": address, "url": url }), || {
             format!("ready   {url}")
         });
-        served.until_stopped().await
+        running.until_stopped().await
     }
 }
 
