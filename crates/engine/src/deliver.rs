@@ -17,6 +17,9 @@ use crate::publish::mode;
 use crate::push::Pushed;
 use crate::webhook::{Endpoint, WebhookPush};
 
+/// The log keeps this much of an answer: enough for an error page's message.
+const ANSWER_LOGGED_MAX: usize = 1_024;
+
 /// A delivery that this node has leased.
 #[derive(Debug)]
 pub(crate) struct Leased {
@@ -212,7 +215,7 @@ impl Engine {
                 target: target.clone(),
                 code,
                 took,
-                answer,
+                answer: first_bytes(answer),
                 error: error.clone(),
             },
             verdict,
@@ -235,6 +238,14 @@ impl Engine {
             },
             dead: verdict == Verdict::Dead,
         });
+    }
+}
+
+/// What the log keeps of an answer; a copy, so that the rest of a large one is let go.
+fn first_bytes(answer: Bytes) -> Bytes {
+    match answer.get(..ANSWER_LOGGED_MAX) {
+        Some(first) => Bytes::copy_from_slice(first),
+        None => answer,
     }
 }
 

@@ -7,7 +7,7 @@ use larkspur_platform::{
     Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, resolve,
 };
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, StoreError};
-use larkspur_wire::{AppId, EventId, EventType};
+use larkspur_wire::{AppId, EventId, EventType, TimestampMs};
 
 use crate::activity::Activity;
 use crate::counters::{add, count};
@@ -175,7 +175,7 @@ impl Engine {
             deliveries: plan
                 .deliveries
                 .iter()
-                .map(|planned| self.new_delivery(planned))
+                .map(|planned| new_delivery(planned, now))
                 .collect(),
             lease_until: now.saturating_add(LEASE),
             binds,
@@ -184,16 +184,6 @@ impl Engine {
             event,
             row: Arc::new(row),
             plan,
-        }
-    }
-
-    fn new_delivery(&self, planned: &Planned) -> NewDelivery {
-        let milliseconds = u64::try_from(self.clock().now().0).unwrap_or_default();
-        let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &crate::random::bytes()).into_uuid();
-        NewDelivery {
-            id: DeliveryId(id.as_u128()),
-            app_id: planned.app.id.clone(),
-            withheld: planned.withheld.clone(),
         }
     }
 
@@ -240,6 +230,16 @@ impl Engine {
                 .map_or_else(Mode::default, |app| mode(app)),
             online: self.hub().online(&delivery.app_id),
         }
+    }
+}
+
+fn new_delivery(planned: &Planned, accepted_at: TimestampMs) -> NewDelivery {
+    let milliseconds = u64::try_from(accepted_at.0).unwrap_or_default();
+    let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &crate::random::bytes()).into_uuid();
+    NewDelivery {
+        id: DeliveryId(id.as_u128()),
+        app_id: planned.app.id.clone(),
+        withheld: planned.withheld.clone(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Problem`].
 
 pub(crate) mod apps;
+pub(crate) mod attempts;
 pub(crate) mod bindings;
 pub(crate) mod calls;
 pub(crate) mod clock;

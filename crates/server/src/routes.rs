@@ -18,7 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    apps, bindings, calls, clock, deliveries, event_types, events, publish, resources, sessions, status, tokens,
+    apps, attempts, bindings, calls, clock, deliveries, event_types, events, publish, resources, sessions, status,
+    tokens,
 };
 use crate::problem::Problem;
 use crate::server::{Server, guard};
@@ -51,6 +52,7 @@ fn administrators() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(events::show)) // GET /api/v1/events/{event_id}
         .routes(routes!(deliveries::list)) // GET /api/v1/deliveries
         .routes(routes!(deliveries::show)) // GET /api/v1/deliveries/{delivery_id}
+        .routes(routes!(attempts::follow)) // GET /api/v1/attempts
         .routes(routes!(event_types::list)) // GET /api/v1/event-types
         .routes(routes!(event_types::show)) // GET /api/v1/event-types/{event_type}
         .routes(routes!(event_types::sample)) // GET /api/v1/event-types/{event_type}/sample

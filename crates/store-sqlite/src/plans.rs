@@ -1,11 +1,15 @@
 //! Holds every statement that runs often, or over many rows, to the index it says it uses.
 
-use larkspur_store::{DeliveryId, DeliveryQuery, DeliveryState, EventQuery};
-use larkspur_wire::{AppId, EventId};
+use larkspur_store::{AttemptQuery, DeliveryId, DeliveryQuery, DeliveryState, EventQuery, Order, TimeRange};
+use larkspur_wire::{AppId, EventId, TimestampMs};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use crate::log::{Select, select_attempts, select_deliveries, select_event, select_events};
+use crate::log::statements::{
+    DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
+    select_deliveries, select_deliveries_end, select_delivery, select_event, select_events, select_events_end,
+    select_feed, select_trimmable, select_trimmable_end,
+};
 use crate::queue::{
     DEAD_COUNT, DELIVERIES_OF, DIGEST, DUE, LEASE, LEASED, NEW_ATTEMPT, NEXT_DUE, PENDING_COUNT, RELEASE, RESEND,
     SETTLE,
@@ -40,6 +44,13 @@ fn check(selects: Vec<(Select, &str)>) {
     }
 }
 
+/// A statement whose values do not matter.
+fn plain((sql, index): (&str, &'static str)) -> (Select, &'static str) {
+    let sql = sql.to_owned();
+    let values = Vec::new();
+    (Select { sql, values }, index)
+}
+
 #[test]
 fn the_queue_finds_its_rows_by_index() {
     let statements = [
@@ -60,38 +71,84 @@ fn the_queue_finds_its_rows_by_index() {
         (BINDING, "PRIMARY KEY (kind=? AND id=?)"),
         (BINDINGS, "PRIMARY KEY"),
     ];
-    let select = |(sql, index): (&str, &'static str)| {
-        let sql = sql.to_owned();
-        let values = Vec::new();
-        (Select { sql, values }, index)
-    };
-    check(statements.into_iter().map(select).collect());
+    check(statements.map(plain).into());
+}
+
+fn accepted() -> TimeRange {
+    TimeRange {
+        from: Some(TimestampMs(1)),
+        to: Some(TimestampMs(9)),
+    }
 }
 
 #[test]
-fn the_log_is_read_by_index() {
-    let after = Some(DeliveryId(7));
-    let of = |query: DeliveryQuery| select_deliveries(&query, None, 2);
-    let of_app = || DeliveryQuery {
-        app_id: Some(AppId::mint([1; 8])),
-        ..DeliveryQuery::default()
+fn events_are_read_by_index() {
+    let of_type = |name: &str| EventQuery {
+        event_type: name.parse().ok(),
+        ..EventQuery::default()
     };
-    let dead = Some(DeliveryState::Dead);
-    let of_type = EventQuery {
-        event_type: "app_ticket".parse().ok(),
+    let app_id = Some(AppId::mint([1; 8]));
+    let place = Place { accepted_at: 7, seq: 7 };
+    let span = Span::newest_first(accepted(), Some(place));
+    let whole = Span::default();
+    // Both bounds cut the index, so that a page costs the same wherever it starts.
+    let by_time = "event_by_time (accepted_at>? AND accepted_at<?)";
+    let by_type = "event_by_type (event_type=? AND";
+    let of_app = EventQuery {
+        app_id,
         ..EventQuery::default()
     };
     check(vec![
         (select_event(&EventId::mint([1; 16])), EVENT_ID),
-        (select_events(&EventQuery::default(), Some(7), 2), SEQ),
-        (
-            select_events(&of_type, Some(7), 2),
-            "event_by_type (event_type=? AND seq<?)",
-        ),
+        (select_events(&EventQuery::default(), whole, 2), "event_by_time"),
+        (select_events(&EventQuery::default(), span, 2), by_time),
+        (select_events_end(&EventQuery::default(), span), by_time),
+        (select_events(&of_type("app_ticket"), span, 2), by_type),
+        (select_events_end(&of_type("app_ticket"), span), by_type),
+        (select_events(&of_type("hire.*"), span, 2), by_time),
+        (select_events(&of_app, span, 2), by_time),
+        (select_events(&of_app, span, 2), "delivery_by_event (event_seq=?)"),
+        (select_trimmable(7, span, 2), by_time),
+        (select_trimmable(7, span, 2), "delivery_by_event (event_seq=?)"),
+        (select_trimmable_end(span), by_time),
+    ]);
+}
+
+#[test]
+fn deliveries_and_attempts_are_read_by_index() {
+    let of = |query: DeliveryQuery| {
+        let span = IdSpan::of(&query);
+        select_deliveries(&query, None, span, 2)
+    };
+    let of_app = || DeliveryQuery {
+        app_id: Some(AppId::mint([1; 8])),
+        ..DeliveryQuery::default()
+    };
+    let of_time = || DeliveryQuery {
+        accepted: accepted(),
+        ..DeliveryQuery::default()
+    };
+    let dead = Some(DeliveryState::Dead);
+    let by_id = "sqlite_autoindex_delivery_1 (id>? AND id<?)";
+    check(vec![
+        (select_delivery(DeliveryId(7)), DELIVERY_ID),
         (of(DeliveryQuery::default()), "sqlite_autoindex_delivery_1"),
+        (of(of_time()), by_id),
+        (
+            of(DeliveryQuery {
+                event_type: "app_ticket".parse().ok(),
+                order: Order::OldestFirst,
+                ..of_time()
+            }),
+            by_id,
+        ),
+        (select_deliveries_end(&of_time(), IdSpan::of(&of_time())), by_id),
         (of(of_app()), "delivery_by_app (app_id=?)"),
         (
-            of(DeliveryQuery { after, ..of_app() }),
+            of(DeliveryQuery {
+                after: Some(DeliveryId(7)),
+                ..of_app()
+            }),
             "delivery_by_app (app_id=? AND id<?)",
         ),
         (
@@ -104,10 +161,29 @@ fn the_log_is_read_by_index() {
         (
             of(DeliveryQuery {
                 state: dead,
-                ..DeliveryQuery::default()
+                ..of_time()
             }),
-            "delivery_dead",
+            "delivery_dead (id>? AND id<?)",
         ),
         (select_attempts(DeliveryId(7)), "attempt_by_delivery (delivery_seq=?)"),
+        (
+            select_feed(&AttemptQuery::default(), 7, 9, 2),
+            "SEARCH a USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        ),
     ]);
+}
+
+#[test]
+fn the_log_is_cut_off_by_index() {
+    check(
+        [
+            (IS_KEPT, "delivery_by_event (event_seq=?)"),
+            (DELETE_ATTEMPTS, "attempt_by_delivery (delivery_seq=?)"),
+            (DELETE_ATTEMPTS, "delivery_by_event (event_seq=?)"),
+            (DELETE_DELIVERIES, "delivery_by_event (event_seq=?)"),
+            (DELETE_EVENT, SEQ),
+        ]
+        .map(plain)
+        .into(),
+    );
 }

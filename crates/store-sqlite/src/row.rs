@@ -90,6 +90,9 @@ fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, column: usize, what: &'sta
 /// The columns that [`read_event`] reads, from `event AS e`.
 pub(crate) const EVENT_COLUMNS: &str = "e.id, e.event_type, e.tenant_key, e.create_time, e.accepted_at, e.payload";
 
+/// How many they are.
+pub(crate) const EVENT_COLUMNS_LEN: usize = 6;
+
 /// Reads an event from columns that start at `at`.
 pub(crate) fn read_event(row: &Row<'_>, at: usize) -> Result<EventRow, StoreError> {
     const WHAT: &str = "event";
@@ -113,21 +116,26 @@ pub(crate) const DELIVERY_COLUMNS: &str =
 pub(crate) const DELIVERY_COLUMNS_LEN: usize = 8;
 
 pub(crate) fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
+    read_delivery_at(row, 0)
+}
+
+/// Reads a delivery from columns that start at `at`.
+pub(crate) fn read_delivery_at(row: &Row<'_>, at: usize) -> Result<Delivery, StoreError> {
     const WHAT: &str = "delivery";
     Ok(Delivery {
-        id: read_delivery_id(row, 0)?,
-        event_id: parsed::<EventId>(row, 1, WHAT)?,
-        app_id: parsed(row, 2, WHAT)?,
-        withheld: read_withheld(column::<Option<String>>(row, 3, WHAT)?.as_deref())?,
-        state: match column::<i64>(row, 4, WHAT)? {
+        id: read_delivery_id(row, at)?,
+        event_id: parsed::<EventId>(row, at + 1, WHAT)?,
+        app_id: parsed(row, at + 2, WHAT)?,
+        withheld: read_withheld(column::<Option<String>>(row, at + 3, WHAT)?.as_deref())?,
+        state: match column::<i64>(row, at + 4, WHAT)? {
             PENDING => DeliveryState::Pending,
             DELIVERED => DeliveryState::Delivered,
             DEAD => DeliveryState::Dead,
             other => return Err(corrupt(WHAT, &other)),
         },
-        attempts: column(row, 5, WHAT)?,
-        due_at: TimestampMs(column(row, 6, WHAT)?),
-        generation: column(row, 7, WHAT)?,
+        attempts: column(row, at + 5, WHAT)?,
+        due_at: TimestampMs(column(row, at + 6, WHAT)?),
+        generation: column(row, at + 7, WHAT)?,
     })
 }
 
@@ -166,23 +174,27 @@ pub(crate) fn write_mode(mode: Mode) -> &'static str {
     }
 }
 
-/// The columns that [`read_attempt`] reads.
-pub(crate) const ATTEMPT_COLUMNS: &str = "number, started_at, mode, target, code, took_us, answer, error";
+/// The columns that [`read_attempt`] reads, from `attempt AS a`.
+pub(crate) const ATTEMPT_COLUMNS: &str =
+    "a.number, a.started_at, a.mode, a.target, a.code, a.took_us, a.answer, a.error";
+/// How many they are.
+pub(crate) const ATTEMPT_COLUMNS_LEN: usize = 8;
 
-pub(crate) fn read_attempt(row: &Row<'_>) -> Result<Attempt, StoreError> {
+/// Reads an attempt from columns that start at `at`.
+pub(crate) fn read_attempt(row: &Row<'_>, at: usize) -> Result<Attempt, StoreError> {
     const WHAT: &str = "attempt";
     Ok(Attempt {
-        number: column(row, 0, WHAT)?,
-        started_at: TimestampMs(column(row, 1, WHAT)?),
-        mode: match column::<String>(row, 2, WHAT)?.as_str() {
+        number: column(row, at, WHAT)?,
+        started_at: TimestampMs(column(row, at + 1, WHAT)?),
+        mode: match column::<String>(row, at + 2, WHAT)?.as_str() {
             "webhook" => Mode::Webhook,
             "websocket" => Mode::Websocket,
             other => return Err(corrupt(WHAT, &other)),
         },
-        target: column(row, 3, WHAT)?,
-        code: column(row, 4, WHAT)?,
-        took: Duration::from_micros(column::<i64>(row, 5, WHAT)?.unsigned_abs()),
-        answer: column::<Vec<u8>>(row, 6, WHAT)?.into(),
-        error: column(row, 7, WHAT)?,
+        target: column(row, at + 3, WHAT)?,
+        code: column(row, at + 4, WHAT)?,
+        took: Duration::from_micros(column::<i64>(row, at + 5, WHAT)?.unsigned_abs()),
+        answer: column::<Vec<u8>>(row, at + 6, WHAT)?.into(),
+        error: column(row, at + 7, WHAT)?,
     })
 }

@@ -3,14 +3,18 @@
 //! A backend's tests call [`claims!`](crate::conformance_claims) with a way to make a store; it writes one test for
 //! each claim. They panic when the claim does not hold.
 
+mod feed;
 mod fixture;
 mod log;
 mod queue;
 mod registry;
+mod retention;
 
+pub use feed::*;
 pub use log::*;
 pub use queue::*;
 pub use registry::*;
+pub use retention::*;
 
 /// Writes one `#[tokio::test]` for each claim. The argument is a function that makes an empty store; what else it
 /// returns is kept until the test ends.
@@ -40,11 +44,23 @@ macro_rules! conformance_claims {
             releasing_leases_frees_leased_rows_only
             bindings_of_an_event_are_written_with_it
             the_log_is_read_newest_first_in_pages
-            events_are_found_by_type_and_tenant
+            events_are_found_by_type_tenant_id_and_time
+            events_are_found_by_app_and_by_what_became_of_them
+            events_accepted_by_a_clock_that_was_set_back_are_found_by_their_time
             a_page_has_at_least_one_row_and_at_most_the_limit
             a_cursor_that_no_page_gave_is_refused
             attempts_are_kept_in_order_with_all_that_was_seen
             deliveries_are_found_by_event_app_and_state
+            deliveries_are_found_by_type_tenant_and_time_in_both_orders
+            a_delivery_is_found_by_its_id
+            attempts_are_followed_from_a_time_or_from_now_on
+            followed_attempts_are_found_by_app_and_type
+            what_is_old_and_settled_goes_with_deliveries_and_attempts
+            what_is_pending_never_goes
+            what_is_dead_goes_by_age_and_never_by_size
+            what_fits_stays_whatever_the_size
+            a_step_deletes_a_bounded_number_of_rows_and_says_where_to_go_on
+            the_id_of_an_event_that_is_gone_can_be_used_again
             apps_are_kept_with_their_secrets
             deleting_an_app_ends_its_pending_deliveries
             bindings_are_replaced_listed_and_removed
@@ -70,9 +86,11 @@ mod tests {
     fn every_claim_that_is_written_is_tested_by_the_macro() {
         let listed = include_str!("conformance.rs");
         let written = [
+            include_str!("conformance/feed.rs"),
             include_str!("conformance/log.rs"),
             include_str!("conformance/queue.rs"),
             include_str!("conformance/registry.rs"),
+            include_str!("conformance/retention.rs"),
         ];
         for source in written {
             let claims = source

@@ -11,9 +11,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BindingKey, Mode};
 
-/// Names one delivery; ordered by time of creation.
+/// Names one delivery; in order of id they are in order of acceptance.
+///
+/// It begins with 48 bits of milliseconds, the time when its event was accepted, as a UUID of version 7 does; so a time
+/// range of deliveries is a range of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub u128);
+
+impl DeliveryId {
+    /// What is not time.
+    const REST_BITS: u32 = 80;
+    /// The last time that fits, in the year 10889.
+    const TIME_MAX: i64 = (1 << 48) - 1;
+
+    /// The least id of what is accepted at this time.
+    pub fn first_at(at: TimestampMs) -> Self {
+        let ms = at.0.clamp(0, Self::TIME_MAX);
+        Self(u128::from(ms.unsigned_abs()) << Self::REST_BITS)
+    }
+
+    /// When its event was accepted.
+    pub fn accepted_at(self) -> TimestampMs {
+        TimestampMs(i64::try_from(self.0 >> Self::REST_BITS).unwrap_or(Self::TIME_MAX))
+    }
+}
 
 impl std::fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -189,39 +210,17 @@ pub struct Depth {
     pub dead: u64,
 }
 
-/// Selects deliveries, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeliveryQuery {
-    /// Only those of this event.
-    pub event_id: Option<EventId>,
-    /// Only those of this app.
-    pub app_id: Option<AppId>,
-    /// Only those in this state.
-    pub state: Option<DeliveryState>,
-    /// Start after this one.
-    pub after: Option<DeliveryId>,
-    /// At most this many, 1 to [`LIMIT_MAX`](crate::LIMIT_MAX).
-    pub limit: u32,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Selects events, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventQuery {
-    /// Only this type.
-    pub event_type: Option<EventType>,
-    /// Only this tenant.
-    pub tenant_key: Option<TenantKey>,
-    /// The `next` cursor of the page before.
-    pub after: Option<String>,
-    /// At most this many, 1 to [`LIMIT_MAX`](crate::LIMIT_MAX).
-    pub limit: u32,
-}
-
-/// One page of rows, and where the next one starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The rows.
-    pub rows: Vec<T>,
-    /// Opaque; `None` on the last page.
-    pub next: Option<String>,
+    #[test]
+    fn an_id_tells_when_its_event_was_accepted() {
+        let at = TimestampMs(1_608_725_989_000);
+        let first = DeliveryId::first_at(at);
+        assert_eq!(first.accepted_at(), at);
+        assert_eq!(DeliveryId(first.0 + 7).accepted_at(), at);
+        assert!(DeliveryId(first.0 - 1).accepted_at() < at);
+        assert_eq!(DeliveryId::first_at(TimestampMs(-1)), DeliveryId(0));
+    }
 }

@@ -8,6 +8,7 @@ mod app;
 mod delivery;
 mod error;
 mod port;
+mod query;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -17,8 +18,12 @@ pub use app::{
     TokenRole,
 };
 pub use delivery::{
-    Accepted, Attempt, Claim, Delivery, DeliveryId, DeliveryQuery, DeliveryState, Depth, EventQuery, EventRow,
-    NewDelivery, NewEvent, Page, Settlement, Verdict,
+    Accepted, Attempt, Claim, Delivery, DeliveryId, DeliveryState, Depth, EventRow, NewDelivery, NewEvent, Settlement,
+    Verdict,
 };
 pub use error::StoreError;
 pub use port::{DeliveryQueue, LIMIT_MAX, Log, Registry, Store};
+pub use query::{
+    AttemptFeed, AttemptQuery, DeliveryQuery, EventGlob, EventGlobError, EventQuery, LoggedAttempt, Order, Page,
+    TimeRange, Trim, Trimmed,
+};

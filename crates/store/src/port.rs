@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
 use crate::{
-    Accepted, ApiToken, App, Attempt, Binding, BindingKey, Claim, Delivery, DeliveryId, DeliveryQuery, Depth,
-    EventQuery, EventRow, NewEvent, Page, ResourceSubscription, Settlement, StoreError,
+    Accepted, ApiToken, App, Attempt, AttemptFeed, AttemptQuery, Binding, BindingKey, Claim, Delivery, DeliveryId,
+    DeliveryQuery, Depth, EventQuery, EventRow, NewEvent, Page, ResourceSubscription, Settlement, StoreError, Trim,
+    Trimmed,
 };
 
 /// No page and no claim has more rows; asking for more gives as many.
@@ -81,10 +82,19 @@ pub trait Log: Send + Sync {
     async fn event(&self, id: &EventId) -> Result<Option<EventRow>, StoreError>;
     /// Events, newest first.
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError>;
-    /// Deliveries, newest first.
+    /// One delivery.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
+    /// Deliveries, newest first unless asked otherwise.
     async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError>;
     /// The last [`LIMIT_MAX`] attempts of one delivery, in order.
     async fn attempts(&self, id: DeliveryId) -> Result<Vec<Attempt>, StoreError>;
+    /// Attempts of all deliveries in the order they were written down, for who follows what happens.
+    async fn attempt_feed(&self, query: &AttemptQuery) -> Result<AttemptFeed, StoreError>;
+    /// Deletes some of what may leave the log, the oldest first, in one small commit.
+    ///
+    /// The ids of deleted events are free again: publishing one anew is a new event. Space is used again, and not given
+    /// back to the file system.
+    async fn trim(&self, trim: &Trim) -> Result<Trimmed, StoreError>;
 }
 
 /// Everything a backend offers.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use larkspur_store::{Attempt, Delivery, DeliveryId, DeliveryQuery, DeliveryState};
+use larkspur_store::{Attempt, Delivery, DeliveryId, DeliveryQuery, DeliveryState, Order};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -65,7 +65,8 @@ pub(crate) struct AttemptView {
 pub(crate) struct DeliveryList {
     /// The newest first.
     items: Vec<DeliveryView>,
-    /// Where the next page starts; missing on the last one.
+    /// Where the next page starts; missing on the last one. A narrow filter may leave a page short, or empty, before
+    /// the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -77,10 +78,18 @@ pub(crate) struct DeliveryList {
 pub(crate) struct DeliveryFilter {
     /// Only those of this event.
     event_id: Option<String>,
+    /// Only those of events of this type, or of those that fit a pattern such as `hire.*`.
+    event_type: Option<String>,
+    /// Only those of events of this tenant.
+    tenant_key: Option<String>,
     /// Only those of this app.
     app_id: Option<String>,
     /// Only those in this state.
     state: Option<Stands>,
+    /// Only those of events accepted at this time or later, in milliseconds since 1970.
+    from: Option<i64>,
+    /// Only those of events accepted before this time.
+    to: Option<i64>,
     /// At most this many, 1 to 1,000; 50 when left out.
     limit: Option<u32>,
     /// The `next` of the page before.
@@ -137,8 +146,12 @@ pub(crate) async fn list(
 ) -> Result<Json<DeliveryList>, Problem> {
     let query = DeliveryQuery {
         event_id: page::id("event_id", asked.event_id.as_deref())?,
+        event_type: page::id("event_type", asked.event_type.as_deref())?,
+        tenant_key: page::id("tenant_key", asked.tenant_key.as_deref())?,
         app_id: page::id("app_id", asked.app_id.as_deref())?,
         state: asked.state.map(Into::into),
+        accepted: page::accepted(asked.from, asked.to),
+        order: Order::NewestFirst,
         after: page::id("after", asked.after.as_deref())?,
         limit: page::limit(asked.limit)?,
     };
@@ -160,14 +173,6 @@ pub(crate) async fn show(
 ) -> Result<Json<DeliveryView>, Problem> {
     let unknown = || Problem::not_found("delivery", &delivery_id);
     let id: DeliveryId = delivery_id.parse().map_err(|_| unknown())?;
-    // Lists are in order of id, downwards: this one is the first after the id above it.
-    let after = id.0.checked_add(1).map(DeliveryId);
-    let query = DeliveryQuery {
-        after,
-        limit: 1,
-        ..DeliveryQuery::default()
-    };
-    let found = server.engine.store().deliveries(&query).await?;
-    let row = found.rows.into_iter().find(|row| row.id == id).ok_or_else(unknown)?;
+    let row = server.engine.store().delivery(id).await?.ok_or_else(unknown)?;
     Ok(Json(DeliveryView::with_attempts(&server, &row).await?))
 }

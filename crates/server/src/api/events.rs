@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::deliveries::DeliveryView;
 use super::page;
+use super::word::State as Stands;
 use crate::body::Params;
 use crate::problem::{AnyRefusal, Missing, Problem, QueryRefusal};
 use crate::server::Server;
@@ -45,7 +46,8 @@ pub(crate) struct EventView {
 pub(crate) struct EventList {
     /// The newest first.
     items: Vec<EventView>,
-    /// Where the next page starts; missing on the last one.
+    /// Where the next page starts; missing on the last one. A narrow filter may leave a page short, or empty, before
+    /// the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -55,10 +57,20 @@ pub(crate) struct EventList {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventFilter {
-    /// Only this type.
+    /// Only this one.
+    event_id: Option<String>,
+    /// Only this type, or those that fit a pattern such as `hire.*`.
     event_type: Option<String>,
     /// Only this tenant.
     tenant_key: Option<String>,
+    /// Only those that have a delivery for this app.
+    app_id: Option<String>,
+    /// Only those that have a delivery in this state, for that app if one is named.
+    state: Option<Stands>,
+    /// Only those accepted at this time or later, in milliseconds since 1970.
+    from: Option<i64>,
+    /// Only those accepted before this time.
+    to: Option<i64>,
     /// At most this many, 1 to 1,000; 50 when left out.
     limit: Option<u32>,
     /// The `next` of the page before.
@@ -89,8 +101,12 @@ pub(crate) async fn list(
     Params(asked): Params<EventFilter>,
 ) -> Result<Json<EventList>, Problem> {
     let query = EventQuery {
+        event_id: page::id("event_id", asked.event_id.as_deref())?,
         event_type: page::id("event_type", asked.event_type.as_deref())?,
         tenant_key: page::id("tenant_key", asked.tenant_key.as_deref())?,
+        app_id: page::id("app_id", asked.app_id.as_deref())?,
+        state: asked.state.map(Into::into),
+        accepted: page::accepted(asked.from, asked.to),
         after: asked.after,
         limit: page::limit(asked.limit)?,
     };

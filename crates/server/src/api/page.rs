@@ -1,5 +1,8 @@
 //! Lists in pages: how many, and after which.
 
+use larkspur_store::TimeRange;
+use larkspur_wire::TimestampMs;
+
 use crate::problem::Problem;
 
 /// A page is this long unless the request says otherwise.
@@ -28,6 +31,14 @@ pub(super) fn id<T: std::str::FromStr<Err: std::fmt::Display>>(
             .map_err(|error| Problem::bad_query(parameter, &format!("`{parameter}`: {error}")))
     })
     .transpose()
+}
+
+/// The `from` and `to` of a query.
+pub(super) fn accepted(from: Option<i64>, to: Option<i64>) -> TimeRange {
+    TimeRange {
+        from: from.map(TimestampMs),
+        to: to.map(TimestampMs),
+    }
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ async fn successes(platform: &Platform) {
         "/api/v1/bindings?limit=10",
         "/api/v1/bindings/account/7",
         "/api/v1/events?event_type=hire.eco_exam.created_v1&limit=1",
+        "/api/v1/attempts?since=0",
         "/api/v1/events/e1",
         "/api/v1/event-types?match=hire.*",
         "/api/v1/event-types/hire.eco_exam.created_v1",

@@ -5,6 +5,7 @@ mod commit;
 mod conformance;
 mod file;
 mod kill;
+mod log;
 
 use std::path::Path;
 

@@ -53,7 +53,7 @@ pub(super) fn app(n: u8) -> App {
     }
 }
 
-/// Event `n` for the apps, its deliveries numbered from `n × 256`.
+/// Event `n`, accepted at `n + 1`, for the apps, its deliveries numbered from `n × 256`.
 pub(super) fn event(n: u32, apps: &[u8]) -> NewEvent {
     let delivery = |(idx, app): (usize, &u8)| NewDelivery {
         id: delivery_id(n, idx),
@@ -79,7 +79,8 @@ pub(super) fn event(n: u32, apps: &[u8]) -> NewEvent {
 }
 
 pub(super) fn delivery_id(event: u32, idx: usize) -> DeliveryId {
-    DeliveryId(u128::from(event) * 256 + idx as u128)
+    let accepted_at = TimestampMs(i64::from(event) + 1);
+    DeliveryId(DeliveryId::first_at(accepted_at).0 + u128::from(event) * 256 + idx as u128)
 }
 
 pub(super) fn settlement(delivery: DeliveryId, generation: u32, number: u32, verdict: Verdict) -> Settlement {

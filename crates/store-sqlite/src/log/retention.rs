@@ -1,0 +1,129 @@
+//! Deleting what is old, and what is too much, in steps small enough that nothing waits for them.
+//!
+//! What may go is looked for on a connection that reads; the thread that writes only checks again and deletes. Freed
+//! pages are used again by SQLite, the file does not shrink.
+
+use larkspur_store::{StoreError, Trim, Trimmed};
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::place::{Place, Span};
+use super::select::Select;
+use crate::write::execute;
+use crate::{SqliteStore, failed};
+
+/// One step looks at this many events, when most of them have to stay.
+const LOOK_MAX: u32 = 2_000;
+
+const DOING: &str = "trim the log";
+
+// By delivery_by_event. Anything pending keeps its event, and anything dead when `?2` is 1.
+pub(crate) const IS_KEPT: &str = "SELECT EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = ?1 \
+     AND (d.state = 0 OR (d.state = 2 AND ?2)))";
+// By delivery_by_event and attempt_by_delivery.
+pub(crate) const DELETE_ATTEMPTS: &str =
+    "DELETE FROM attempt WHERE delivery_seq IN (SELECT seq FROM delivery WHERE event_seq = ?1)";
+// By delivery_by_event.
+pub(crate) const DELETE_DELIVERIES: &str = "DELETE FROM delivery WHERE event_seq = ?1";
+// By the primary key.
+pub(crate) const DELETE_EVENT: &str = "DELETE FROM event WHERE seq = ?1";
+
+fn events_within(columns: &str, span: Span) -> Select {
+    Select::from(columns, "event AS e")
+        .and_place("(e.accepted_at, e.seq) > (?, ?)", span.from)
+        .and_place("(e.accepted_at, e.seq) < (?, ?)", span.before)
+}
+
+const OLDEST_FIRST: &str = "e.accepted_at, e.seq";
+
+/// By `event_by_time`, and `delivery_by_event` for each.
+pub(crate) fn select_trimmable(before: i64, span: Span, limit: u32) -> Select {
+    let kept = "NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = e.seq \
+                AND (d.state = 0 OR (d.state = 2 AND e.accepted_at >= ?)))";
+    events_within("e.accepted_at, e.seq", span)
+        .and(kept, Some(before))
+        .order(OLDEST_FIRST, limit)
+}
+
+/// Where a step ends at the latest. By `event_by_time` alone.
+pub(crate) fn select_trimmable_end(span: Span) -> Select {
+    events_within("e.accepted_at, e.seq", span)
+        .order(OLDEST_FIRST, 1)
+        .last_of(LOOK_MAX)
+}
+
+/// What a step may delete, and where the next one goes on.
+struct Step {
+    places: Vec<Place>,
+    next: Option<Place>,
+}
+
+fn bytes_used(connection: &Connection) -> Result<u64, StoreError> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let used = || Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?);
+    used().map(i64::unsigned_abs).map_err(failed(DOING))
+}
+
+fn look(connection: &Connection, trim: &Trim) -> Result<Step, StoreError> {
+    let too_much = match trim.bytes_max {
+        Some(bytes_max) => bytes_used(connection)? > bytes_max,
+        None => false,
+    };
+    let mut span = Span {
+        from: trim.after.as_deref().map(Place::parse).transpose()?,
+        before: (!too_much).then(|| Place::first_at(trim.before.0)),
+    };
+    let place = |row: &Row<'_>| Place::read(row, 0);
+    let end = select_trimmable_end(span).all(connection, place)?.pop();
+    if let Some(Place { accepted_at, seq }) = end {
+        span.before = Some(Place {
+            accepted_at,
+            seq: seq.saturating_add(1),
+        });
+    }
+    let limit = trim.rows_max.max(1);
+    let places = select_trimmable(trim.before.0, span, limit).all(connection, place)?;
+    let full = places.len() >= limit as usize;
+    let next = if full { places.last().copied() } else { end };
+    Ok(Step { places, next })
+}
+
+fn delete(tx: &Transaction<'_>, step: &Step, trim: &Trim) -> Result<Trimmed, StoreError> {
+    let mut trimmed = Trimmed {
+        next: step.next.map(|place| place.to_string()),
+        ..Trimmed::default()
+    };
+    for (idx, place) in step.places.iter().enumerate() {
+        let young = place.accepted_at >= trim.before.0;
+        let kept: bool = tx
+            .prepare_cached(IS_KEPT)
+            .and_then(|mut statement| statement.query_row(params![place.seq, young], |row| row.get(0)))
+            .map_err(failed(DOING))?;
+        // Something may have been resent since it was looked at.
+        if kept {
+            continue;
+        }
+        for sql in [DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT] {
+            trimmed.rows += execute(tx, DOING, sql, [place.seq])? as u64;
+        }
+        trimmed.events += 1;
+        let more = idx + 1 < step.places.len();
+        if more && trimmed.rows >= trim.rows_max.into() {
+            trimmed.next = Some(place.to_string());
+            break;
+        }
+    }
+    Ok(trimmed)
+}
+
+pub(super) async fn trim(store: &SqliteStore, trim: &Trim) -> Result<Trimmed, StoreError> {
+    let trim = trim.clone();
+    let asked = trim.clone();
+    let step = store.readers.read(move |connection| look(connection, &asked)).await?;
+    if step.places.is_empty() {
+        return Ok(Trimmed {
+            next: step.next.map(|place| place.to_string()),
+            ..Trimmed::default()
+        });
+    }
+    store.writer.write(DOING, move |tx| delete(tx, &step, &trim)).await
+}

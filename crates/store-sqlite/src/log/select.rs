@@ -1,0 +1,245 @@
+//! The questions to the log as statements, put together from the conditions that were asked for.
+
+use larkspur_store::{DeliveryId, DeliveryQuery, DeliveryState, EventGlob, EventQuery, LIMIT_MAX, Order, StoreError};
+use larkspur_wire::EventId;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::SCAN_MAX;
+use super::place::{Place, Span};
+use crate::registry::all;
+use crate::row::{ATTEMPT_COLUMNS, DELIVERY_COLUMNS, EVENT_COLUMNS, EVENT_COLUMNS_LEN, state_number};
+
+/// A query put together from conditions.
+pub(crate) struct Select {
+    pub(crate) sql: String,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Select {
+    pub(super) fn from(columns: &str, from: &str) -> Self {
+        Self {
+            sql: format!("SELECT {columns} FROM {from} WHERE TRUE"),
+            values: Vec::new(),
+        }
+    }
+
+    pub(super) fn and(mut self, condition: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            self.sql.push_str(" AND ");
+            self.sql.push_str(condition);
+            self.values.push(value.into());
+        }
+        self
+    }
+
+    /// A condition on a place: `… (?, ?)`.
+    pub(super) fn and_place(mut self, condition: &str, place: Option<Place>) -> Self {
+        if let Some(Place { accepted_at, seq }) = place {
+            self.sql.push_str(" AND ");
+            self.sql.push_str(condition);
+            self.values.extend([Value::from(accepted_at), Value::from(seq)]);
+        }
+        self
+    }
+
+    /// Whether a delivery of the event has both, as far as they are asked for.
+    fn and_has_delivery(mut self, app_id: Option<String>, state: Option<i64>) -> Self {
+        if app_id.is_none() && state.is_none() {
+            return self;
+        }
+        self.sql
+            .push_str(" AND EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = e.seq");
+        self = self.and("d.app_id = ?", app_id).and("d.state = ?", state);
+        self.sql.push(')');
+        self
+    }
+
+    pub(super) fn order(mut self, order: &str, limit: u32) -> Self {
+        self.sql.push_str(" ORDER BY ");
+        self.sql.push_str(order);
+        self.sql.push_str(" LIMIT ?");
+        self.values.push(limit.into());
+        self
+    }
+
+    /// The last of the rows that a page looks at; none when there are fewer.
+    pub(super) fn last_of(mut self, rows: u32) -> Self {
+        self.sql.push_str(" OFFSET ?");
+        self.values.push((rows - 1).into());
+        self
+    }
+
+    pub(super) fn all<T>(
+        self,
+        connection: &Connection,
+        read: impl Fn(&Row<'_>) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let values = params_from_iter(self.values);
+        all(connection, "read the log", &self.sql, values, read)
+    }
+}
+
+/// The name of the one type that was asked for.
+pub(super) fn exact(glob: Option<&EventGlob>) -> Option<String> {
+    glob.filter(|glob| glob.is_exact()).map(ToString::to_string)
+}
+
+/// A pattern that fits some types and not others. What a pattern may have besides letters means the same to SQLite.
+pub(super) fn pattern(glob: Option<&EventGlob>) -> Option<String> {
+    glob.filter(|glob| !glob.is_exact() && !glob.is_all())
+        .map(ToString::to_string)
+}
+
+/// By the unique index on event.id.
+pub(crate) fn select_event(id: &EventId) -> Select {
+    Select::from(EVENT_COLUMNS, "event AS e")
+        .and("e.id = ?", Some(id.to_string()))
+        .order("e.seq", 1)
+}
+
+/// Whether what was asked for has no index, so that events are looked at one by one.
+pub(super) fn looks_at_every_event(query: &EventQuery) -> bool {
+    let EventQuery {
+        event_id,
+        event_type,
+        tenant_key,
+        app_id,
+        state,
+        ..
+    } = query;
+    let filtered =
+        pattern(event_type.as_ref()).is_some() || tenant_key.is_some() || app_id.is_some() || state.is_some();
+    event_id.is_none() && filtered
+}
+
+fn events_within(select: Select, query: &EventQuery, span: Span) -> Select {
+    select
+        .and("e.event_type = ?", exact(query.event_type.as_ref()))
+        .and_place("(e.accepted_at, e.seq) >= (?, ?)", span.from)
+        .and_place("(e.accepted_at, e.seq) < (?, ?)", span.before)
+}
+
+const NEWEST_EVENT_FIRST: &str = "e.accepted_at DESC, e.seq DESC";
+
+/// Where the place is among the columns of [`select_events`].
+pub(super) const EVENT_PLACE: usize = EVENT_COLUMNS_LEN;
+
+/// By `event_by_time`, which has the columns of most filters, `event_by_type`, or the unique index on event.id.
+pub(crate) fn select_events(query: &EventQuery, span: Span, limit: u32) -> Select {
+    let columns = format!("{EVENT_COLUMNS}, e.accepted_at, e.seq");
+    let app_id = query.app_id.as_ref().map(ToString::to_string);
+    events_within(Select::from(&columns, "event AS e"), query, span)
+        .and("e.id = ?", query.event_id.as_ref().map(ToString::to_string))
+        // Not by the index that SQLite would take for a pattern: it is not in the order of time.
+        .and("+e.event_type GLOB ?", pattern(query.event_type.as_ref()))
+        .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))
+        .and_has_delivery(app_id, query.state.map(state_number))
+        .order(NEWEST_EVENT_FIRST, limit)
+}
+
+/// Where a page that looks at every event ends. By `event_by_time` or `event_by_type` alone.
+pub(crate) fn select_events_end(query: &EventQuery, span: Span) -> Select {
+    events_within(Select::from("e.accepted_at, e.seq", "event AS e"), query, span)
+        .order(NEWEST_EVENT_FIRST, 1)
+        .last_of(SCAN_MAX)
+}
+
+/// Deliveries from an id on and before another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IdSpan {
+    pub(crate) from: Option<DeliveryId>,
+    pub(crate) before: Option<DeliveryId>,
+}
+
+impl IdSpan {
+    /// What a query asks for.
+    pub(crate) fn of(query: &DeliveryQuery) -> Self {
+        let from = query.accepted.from.map(DeliveryId::first_at);
+        let before = query.accepted.to.map(DeliveryId::first_at);
+        // One bound at each end for the index to use.
+        match query.order {
+            Order::NewestFirst => Self {
+                from,
+                before: before.into_iter().chain(query.after).min(),
+            },
+            Order::OldestFirst => {
+                let next = query.after.map(|DeliveryId(id)| DeliveryId(id.saturating_add(1)));
+                Self {
+                    from: from.into_iter().chain(next).max(),
+                    before,
+                }
+            }
+        }
+    }
+}
+
+/// Whether what was asked for has no index, so that deliveries are looked at one by one.
+pub(super) fn looks_at_every_delivery(query: &DeliveryQuery) -> bool {
+    let DeliveryQuery {
+        event_id,
+        event_type,
+        tenant_key,
+        state,
+        ..
+    } = query;
+    let by_type = event_type.as_ref().is_some_and(|glob| !glob.is_all());
+    let by_state = state.is_some_and(|state| state != DeliveryState::Dead);
+    event_id.is_none() && (by_type || by_state || tenant_key.is_some())
+}
+
+fn deliveries_within(select: Select, query: &DeliveryQuery, span: IdSpan) -> Select {
+    let bytes = |id: DeliveryId| id.0.to_be_bytes().to_vec();
+    select
+        .and("d.app_id = ?", query.app_id.as_ref().map(ToString::to_string))
+        .and("d.id >= ?", span.from.map(bytes))
+        .and("d.id < ?", span.before.map(bytes))
+}
+
+fn by_id(order: Order) -> &'static str {
+    match order {
+        Order::NewestFirst => "d.id DESC",
+        Order::OldestFirst => "d.id",
+    }
+}
+
+/// By the unique index on delivery.id, `delivery_by_event`, `delivery_by_app` or `delivery_dead`.
+pub(crate) fn select_deliveries(query: &DeliveryQuery, event_seq: Option<i64>, span: IdSpan, limit: u32) -> Select {
+    // A cross join is one whose order SQLite does not change: never from all events of a type to their deliveries.
+    let from = "delivery AS d CROSS JOIN event AS e ON e.seq = d.event_seq";
+    deliveries_within(Select::from(DELIVERY_COLUMNS, from), query, span)
+        .and("d.event_seq = ?", event_seq)
+        .and("d.state = ?", query.state.map(state_number))
+        .and("e.event_type = ?", exact(query.event_type.as_ref()))
+        .and("e.event_type GLOB ?", pattern(query.event_type.as_ref()))
+        .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))
+        .order(by_id(query.order), limit)
+}
+
+/// Where a page that looks at every delivery ends.
+pub(crate) fn select_deliveries_end(query: &DeliveryQuery, span: IdSpan) -> Select {
+    // Of the states only this one has an index; the others are looked at.
+    let dead = query.state.filter(|state| *state == DeliveryState::Dead);
+    deliveries_within(Select::from("d.id", "delivery AS d"), query, span)
+        .and("d.state = ?", dead.map(state_number))
+        .order(by_id(query.order), 1)
+        .last_of(SCAN_MAX)
+}
+
+/// By the unique index on delivery.id.
+pub(crate) fn select_delivery(id: DeliveryId) -> Select {
+    Select::from(
+        DELIVERY_COLUMNS,
+        "delivery AS d CROSS JOIN event AS e ON e.seq = d.event_seq",
+    )
+    .and("d.id = ?", Some(id.0.to_be_bytes().to_vec()))
+    .order("d.id", 1)
+}
+
+/// By the unique index on delivery.id and `attempt_by_delivery`.
+pub(crate) fn select_attempts(id: DeliveryId) -> Select {
+    let of_delivery = "delivery_seq = (SELECT seq FROM delivery WHERE id = ?)";
+    Select::from(ATTEMPT_COLUMNS, "attempt AS a")
+        .and(of_delivery, Some(id.0.to_be_bytes().to_vec()))
+        .order("a.number DESC, a.seq DESC", LIMIT_MAX)
+}
