@@ -71,6 +71,10 @@ const CI: &[Step] = &[
             "webhook",
         ],
     ),
+    step(
+        "the benchmark, in short",
+        &["cargo", "xtask", "bench", "platform", "--smoke"],
+    ),
     step("official SDKs", &["cargo", "xtask", "conformance"]),
 ];
 

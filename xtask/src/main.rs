@@ -1,5 +1,6 @@
 //! `cargo xtask`: what the repository does to itself.
 
+mod bench;
 mod ci;
 mod codegen;
 mod conformance;
@@ -33,6 +34,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measures the platform, each figure beside its floor; docs/bench.md says how to read it.
+    Bench {
+        /// What to measure.
+        #[arg(value_enum)]
+        what: bench::What,
+        /// Passed on; see `cargo xtask bench platform -- --help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Runs all that has to hold before a change lands.
     Ci,
 }
@@ -44,6 +54,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Codegen { check: true } => codegen::check(&root),
         Task::Test => ci::test(&root),
         Task::Conformance { arguments } => conformance::run(&root, &arguments),
+        Task::Bench { what, arguments } => bench::run(&root, what, &arguments),
         Task::Ci => ci::all(&root),
     }
 }

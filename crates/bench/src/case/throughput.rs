@@ -1,0 +1,55 @@
+//! As fast as it goes: webhooks one by one and in batches, and one persistent connection.
+
+use anyhow::Result;
+
+use super::Bench;
+use super::stage::{Plan, Stage};
+use crate::floor;
+use crate::platform::Config;
+use crate::report::Figures;
+
+/// What `webhook-half` is half of when `webhook-single` did not run: the rate to reach.
+const SINGLE_PER_S: f64 = 16_000.0;
+
+/// One event a request, 64 producers, one app.
+pub(super) async fn webhook_single(bench: &Bench) -> Result<Figures> {
+    let plan = Plan::single(bench.seconds());
+    let figures = webhook(bench, &plan).await?;
+    bench.single_per_s.set(Some(figures.delivered_per_s));
+    Ok(figures)
+}
+
+/// The same at half the rate that it reached, however fast it is answered.
+pub(super) async fn webhook_half(bench: &Bench) -> Result<Figures> {
+    let rate = bench.single_per_s.get().unwrap_or(SINGLE_PER_S) / 2.0;
+    let plan = Plan {
+        rate: Some(rate),
+        ..Plan::single(bench.seconds())
+    };
+    Ok(webhook(bench, &plan).await?.with("rate_per_s", rate))
+}
+
+/// A hundred events a request.
+pub(super) async fn webhook_ndjson(bench: &Bench) -> Result<Figures> {
+    webhook(bench, &Plan::ndjson(bench.seconds())).await
+}
+
+async fn webhook(bench: &Bench, plan: &Plan) -> Result<Figures> {
+    let floor_per_s = floor::http(bench.folder(), plan.producers, plan.batch, bench.seconds()).await?;
+    let disk = floor::disk(bench.folder(), bench.seconds(), bench.shim.as_ref()).await?;
+    let mut stage = Stage::with_webhooks(bench, 1, |_| 0).await?;
+    let outcome = stage.load(plan).await?;
+    stage.platform.stop().await?;
+    Ok(outcome.figures(floor_per_s).with("floor_fdatasync_per_s", disk))
+}
+
+/// A hundred events a request, one subscriber with one connection.
+pub(super) async fn websocket_ndjson(bench: &Bench) -> Result<Figures> {
+    let floor_per_s = floor::echo(bench.seconds()).await?;
+    let mut stage = Stage::open(bench, 1, &Config::default(), None).await?;
+    let client = stage.websocket(0, 0).await?;
+    stage.subscribe(vec![client], 1, false).await?;
+    let outcome = stage.load(&Plan::ndjson(bench.seconds())).await?;
+    stage.platform.stop().await?;
+    Ok(outcome.figures(floor_per_s))
+}

@@ -1,0 +1,84 @@
+//! `larkspur-bench`: measures the real `larkspur serve` with a load generator and sinks in processes of their own.
+//!
+//! `cargo xtask bench platform` builds both in release and starts this; docs/bench.md says how to read what it prints.
+
+mod case;
+mod event;
+mod floor;
+mod http;
+mod judge;
+mod machine;
+mod peer;
+mod platform;
+mod process;
+mod record;
+mod report;
+mod role;
+mod shim;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "larkspur-bench", about = "Measures a Larkspur platform.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measures the platform, each figure beside its floor.
+    Platform(Options),
+    /// One of the processes that a measurement is made of.
+    #[command(hide = true)]
+    Role {
+        /// Which.
+        #[arg(value_enum)]
+        role: role::Role,
+        /// What it is to do, as JSON.
+        spec: String,
+    },
+}
+
+/// What to measure, and for how long.
+#[derive(Args, Clone, Debug)]
+struct Options {
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Only cases whose names start with this; may be repeated.
+    #[arg(long = "case", value_name = "NAME")]
+    cases: Vec<String>,
+    /// How long each case is under load.
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Run each case this many times and print medians.
+    #[arg(long, default_value_t = 1)]
+    runs: usize,
+    /// Make every fsync and fdatasync of the platform this many milliseconds longer.
+    #[arg(long, default_value_t = 0)]
+    fsync_ms: u32,
+    /// Everything in short: fails when an event is lost or invented, never for being slow.
+    #[arg(long)]
+    smoke: bool,
+    /// Keep the platform's files here instead of in a folder that is removed.
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<std::path::PathBuf>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Platform(options) => {
+            process::raise_file_limit()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(case::run_all(options))
+        }
+        Command::Role { role, spec } => {
+            process::raise_file_limit()?;
+            role.play(&spec)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

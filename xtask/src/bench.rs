@@ -1,0 +1,37 @@
+//! `cargo xtask bench`: the real binary under load.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum What {
+    /// `larkspur serve`.
+    Platform,
+}
+
+/// Builds the binary and the bench, and runs it with what was asked for. The short form takes the unoptimized build,
+/// which the tests have made already, since it judges no speed.
+pub(crate) fn run(root: &Path, what: What, arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let smoke = arguments.iter().any(|argument| argument == "--smoke");
+    let profile: &[&str] = if smoke { &[] } else { &["--release"] };
+    let command = ["build", "-q", "-p", "larkspur-cli", "-p", "larkspur-bench"];
+    let mut cargo = Command::new("cargo");
+    let built = cargo.args(command).args(profile).current_dir(root).status();
+    if !built.context("cargo cannot be run")?.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let What::Platform = what;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "-q", "-p", "larkspur-bench"]).args(profile);
+    let ran = cargo
+        .args(["--", "platform"])
+        .args(arguments)
+        .current_dir(root)
+        .status();
+    let passed = ran.context("cargo cannot be run")?.success();
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
