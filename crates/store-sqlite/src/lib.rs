@@ -4,6 +4,8 @@
 //! disk. App Secrets, Verification Tokens and Encrypt Keys are in the file as they are, since the platform signs with
 //! them: the file is readable by its owner only (mode 0600), and belongs on an encrypted disk.
 
+mod check;
+mod copy;
 mod lanes;
 mod log;
 mod migrate;
@@ -14,12 +16,17 @@ mod queue;
 mod read;
 mod registry;
 mod row;
+mod upkeep;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use larkspur_store::StoreError;
 
+pub use check::{Report, check};
+pub use copy::{BackupError, backup};
 pub use open::{OpenError, Options};
 pub use write::CommitCounts;
 
@@ -39,6 +46,10 @@ use write::Writer;
 /// ```
 #[derive(Debug)]
 pub struct SqliteStore {
+    path: PathBuf,
+    /// One at a time, since they all write the same file.
+    copying: tokio::sync::Mutex<()>,
+    closing: Arc<AtomicBool>,
     // Dropped before the writer, whose connection is the last one then.
     readers: Readers,
     writer: Writer,
@@ -48,7 +59,11 @@ impl SqliteStore {
     /// Opens a file, makes it when there is none, and brings its schema up to date. One process at a time has it.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let Opened { writer, readers, lock } = open::open(path, options)?;
+        copy::remove_leftover(path);
         Ok(Self {
+            path: path.to_owned(),
+            copying: tokio::sync::Mutex::default(),
+            closing: Arc::default(),
             readers: Readers::new(readers),
             writer: Writer::start(writer, lock, options.waiting_bytes_max)?,
         })
@@ -58,6 +73,7 @@ impl SqliteStore {
     ///
     /// Dropping the store writes what waits too, and blocks the thread while it does.
     pub async fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
         self.readers.close().await;
         self.writer.close().await;
     }

@@ -42,6 +42,30 @@ pub(crate) fn migrate(
     transaction.commit().map_err(sqlite)
 }
 
+/// The newest migration that is known.
+pub(crate) fn known() -> i64 {
+    MIGRATIONS.len() as i64
+}
+
+/// The newest migration of a file, and what is wrong with those that it has.
+pub(crate) fn look(connection: &Connection) -> rusqlite::Result<(i64, Vec<String>)> {
+    let applied = applied(connection)?;
+    let changed = applied
+        .iter()
+        .zip(MIGRATIONS)
+        .filter(|((_, checksum), sql)| *checksum != Sha256::digest(sql)[..])
+        .map(|((number, _), _)| format!("migration {number} was changed after it had been applied"));
+    let mut faults: Vec<_> = changed.collect();
+    let newest = applied.last().map_or(0, |(number, _)| *number);
+    if newest > known() {
+        let known = known();
+        faults.push(format!(
+            "the schema has version {newest}, and this program knows versions up to {known}"
+        ));
+    }
+    Ok((newest, faults))
+}
+
 fn applied(connection: &Connection) -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
     let mut statement = connection.prepare(APPLIED)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;

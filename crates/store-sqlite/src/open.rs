@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::migrate;
@@ -133,11 +134,24 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     })
 }
 
-/// SQLite's own locks are taken per transaction; this one is held for as long as the store lives.
-fn lock(path: &Path) -> Result<File, OpenError> {
+/// Takes the lock of a file that exists already. One that never had a lock, such as a backup, gets none.
+pub(crate) fn take_lock(path: &Path) -> Result<Option<File>, OpenError> {
+    path.metadata().map_err(|source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    lock_path(path).exists().then(|| lock(path)).transpose()
+}
+
+fn lock_path(path: &Path) -> PathBuf {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
+    lock_path.into()
+}
+
+/// SQLite's own locks are taken per transaction; this one is held for as long as the store lives.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let lock_path = lock_path(path);
     let io = |source| OpenError::Io {
         path: lock_path.clone(),
         source,
@@ -161,6 +175,23 @@ fn private(path: &Path) -> std::io::Result<File> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     Ok(file)
+}
+
+/// The log beside a file.
+pub(crate) fn log_path(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+/// A connection that leaves everything as it is. It could write, since only then SQLite clears away behind itself.
+pub(crate) fn connect_to_look(path: &Path) -> rusqlite::Result<Connection> {
+    let log_left = log_path(path).metadata().is_ok_and(|log| log.len() > 0);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, log_left)?;
+    Ok(connection)
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use larkspur_store::StoreError;
+use larkspur_store::{Histogram, SHORT, StoreError, Writing};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
@@ -27,10 +28,23 @@ pub struct CommitCounts {
     pub jobs: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counters {
     commits: AtomicU64,
     jobs: AtomicU64,
+    failed: AtomicU64,
+    took: Histogram,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            commits: AtomicU64::default(),
+            jobs: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            took: Histogram::new(SHORT),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -144,10 +158,18 @@ impl Writer {
     }
 
     pub(crate) fn counts(&self) -> CommitCounts {
-        let Counters { commits, jobs } = &*self.counters;
+        let Counters { commits, jobs, .. } = &*self.counters;
         CommitCounts {
             commits: commits.load(Ordering::Relaxed),
             jobs: jobs.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(crate) fn writing(&self) -> Writing {
+        Writing {
+            commits: self.counters.took.read(),
+            failed: self.counters.failed.load(Ordering::Relaxed),
+            jobs: self.counters.jobs.load(Ordering::Relaxed),
         }
     }
 }
@@ -172,8 +194,9 @@ impl Drop for Abandon {
 
 fn write(mut connection: Connection, lanes: &Lanes, counters: &Counters) {
     while let Some(mut batch) = lanes.take() {
-        let committed = commit(&mut connection, &mut batch);
+        let committed = commit(&mut connection, &mut batch, counters);
         counters.commits.fetch_add(1, Ordering::Relaxed);
+        counters.failed.fetch_add(committed.is_err().into(), Ordering::Relaxed);
         counters.jobs.fetch_add(batch.len() as u64, Ordering::Relaxed);
         for job in batch {
             job.answer(committed.as_ref().copied());
@@ -186,16 +209,20 @@ fn write(mut connection: Connection, lanes: &Lanes, counters: &Counters) {
 }
 
 /// One job that fails never fails another: each has a savepoint of its own.
-fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>], counters: &Counters) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for job in batch {
         transaction.prepare_cached(BEGIN_JOB)?.execute([])?;
         if !job.run(&transaction) {
+            counters.failed.fetch_add(1, Ordering::Relaxed);
             transaction.prepare_cached(UNDO_JOB)?.execute([])?;
         }
         transaction.prepare_cached(END_JOB)?.execute([])?;
     }
-    transaction.commit()
+    let started = Instant::now();
+    transaction.commit()?;
+    counters.took.add(started.elapsed());
+    Ok(())
 }
 
 /// Runs a statement from the cache of prepared ones.
@@ -226,7 +253,7 @@ mod tests {
             done: None,
             reply,
         })];
-        let committed = commit(&mut connection, &mut batch);
+        let committed = commit(&mut connection, &mut batch, &Counters::default());
         for job in batch {
             job.answer(committed.as_ref().copied());
         }

@@ -6,7 +6,7 @@ use larkspur_wire::{AppId, EventId, TimestampMs};
 use crate::{
     Accepted, ApiToken, App, Attempt, AttemptFeed, AttemptQuery, Binding, BindingKey, Claim, Delivery, DeliveryId,
     DeliveryQuery, Depth, EventQuery, EventRow, NewEvent, Page, ResourceSubscription, Settlement, StoreError, Trim,
-    Trimmed,
+    Trimmed, Upkeep,
 };
 
 /// No page and no claim has more rows; asking for more gives as many.
@@ -98,6 +98,6 @@ pub trait Log: Send + Sync {
 }
 
 /// Everything a backend offers.
-pub trait Store: Registry + DeliveryQueue + Log + std::fmt::Debug {}
+pub trait Store: Registry + DeliveryQueue + Log + Upkeep + std::fmt::Debug {}
 
-impl<T: Registry + DeliveryQueue + Log + std::fmt::Debug> Store for T {}
+impl<T: Registry + DeliveryQueue + Log + Upkeep + std::fmt::Debug> Store for T {}
