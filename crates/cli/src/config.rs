@@ -4,7 +4,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use larkspur_platform::{AppSettings, Assumptions, DeliverySettings, PublishSettings, SessionSettings, Settings};
+use larkspur_platform::{
+    AppSettings, Assumptions, DeliverySettings, MetricsSettings, PublishSettings, SessionSettings, Settings,
+    ShutdownSettings,
+};
 use serde::Deserialize;
 use url::Url;
 
@@ -31,6 +34,10 @@ pub(crate) struct Config {
     publish: PublishSettings,
     #[serde(default)]
     apps: AppSettings,
+    #[serde(default)]
+    shutdown: ShutdownSettings,
+    #[serde(default)]
+    metrics: MetricsSettings,
     #[serde(default)]
     assumptions: Assumptions,
 }
@@ -66,6 +73,8 @@ impl Config {
             sessions: self.sessions.clone(),
             publish: self.publish.clone(),
             apps: self.apps.clone(),
+            shutdown: self.shutdown.clone(),
+            metrics: self.metrics.clone(),
             assumptions: self.assumptions.clone(),
         }
     }

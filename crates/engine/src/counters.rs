@@ -40,6 +40,8 @@ counters! {
     attempts_delivered,
     /// Attempts that failed.
     attempts_failed,
+    /// Deliveries put off to a later try.
+    deliveries_retried,
     /// Deliveries given up.
     deliveries_dead,
 }

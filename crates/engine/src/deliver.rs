@@ -1,6 +1,7 @@
 //! One delivery: rendered for its app, pushed by its mode, settled.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use larkspur_platform::{
@@ -8,6 +9,7 @@ use larkspur_platform::{
 };
 use larkspur_store::{App, Attempt, Claim, DeliveryId, EventRow, Mode, NewDelivery, Settlement, Verdict};
 use larkspur_wire::{AppId, TimestampMs, hex};
+use tracing::Instrument;
 
 use crate::activity::Activity;
 use crate::counters::count;
@@ -29,6 +31,8 @@ pub(crate) struct Leased {
     attempts_before: u32,
     generation: u32,
     event: Arc<EventRow>,
+    /// When it was accepted, if that was in this process.
+    since: Option<Instant>,
 }
 
 impl Leased {
@@ -42,6 +46,7 @@ impl Leased {
             attempts_before: 0,
             generation: 1,
             event,
+            since: Some(Instant::now()),
         }
     }
 
@@ -55,7 +60,26 @@ impl Leased {
             attempts_before: delivery.attempts,
             generation: delivery.generation,
             event: Arc::new(event),
+            since: None,
         }
+    }
+
+    /// How long ago the event was accepted: to the microsecond, or for an older one to the millisecond.
+    fn age(&self, now: TimestampMs) -> Duration {
+        let age_ms = u64::try_from(now.0.saturating_sub(self.event.accepted_at.0)).unwrap_or_default();
+        self.since
+            .map_or(Duration::from_millis(age_ms), |since| since.elapsed())
+    }
+
+    /// Names what is done for this delivery in logs and traces. Never the payload.
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!(
+            "push",
+            event.id = %self.event.id,
+            delivery.id = %self.id,
+            app.id = %self.app_id,
+            attempt = self.attempts_before.saturating_add(1),
+        )
     }
 }
 
@@ -68,7 +92,8 @@ impl Engine {
     pub(crate) fn push_soon(&self, leased: Leased) {
         if self.flights().enter(leased.id, leased.generation) {
             let engine = self.clone();
-            self.spawn(async move { engine.deliver(leased).await });
+            let span = leased.span();
+            self.spawn(async move { engine.deliver(leased).await }.instrument(span));
         }
     }
 
@@ -186,7 +211,27 @@ impl Engine {
         next.map_or(Verdict::Dead, Verdict::Again)
     }
 
+    fn measure(&self, leased: &Leased, pushed: &Pushed, verdict: Verdict) {
+        let counts = self.counts();
+        self.metrics().pushed(pushed);
+        count(match pushed.outcome {
+            Ok(()) => &counts.attempts_delivered,
+            Err(_) => &counts.attempts_failed,
+        });
+        match verdict {
+            Verdict::Delivered => self.metrics().delivered_after.add(leased.age(self.clock().now())),
+            Verdict::Again(_) => count(&counts.deliveries_retried),
+            Verdict::Dead => count(&counts.deliveries_dead),
+        }
+        let (code, took_ms) = (pushed.code, pushed.took.as_millis());
+        match &pushed.outcome {
+            Ok(()) => tracing::debug!(code, took_ms, "delivered"),
+            Err(why) => tracing::info!(code, took_ms, dead = verdict == Verdict::Dead, "not delivered: {why}"),
+        }
+    }
+
     async fn conclude(&self, leased: &Leased, pushed: Pushed, verdict: Verdict, number: u32, started_at: TimestampMs) {
+        self.measure(leased, &pushed, verdict);
         let Pushed {
             mode,
             target,
@@ -196,15 +241,6 @@ impl Engine {
             outcome,
         } = pushed;
         let error = outcome.err();
-        let counts = self.counts();
-        count(if error.is_none() {
-            &counts.attempts_delivered
-        } else {
-            &counts.attempts_failed
-        });
-        if verdict == Verdict::Dead {
-            count(&counts.deliveries_dead);
-        }
         let settlement = Settlement {
             delivery: leased.id,
             generation: self.flights().leave(leased.id),
@@ -254,7 +290,7 @@ fn not_tried(why: String) -> Pushed {
         mode: Mode::default(),
         target: String::new(),
         code: None,
-        took: std::time::Duration::ZERO,
+        took: Duration::ZERO,
         answer: Bytes::new(),
         outcome: Err(why),
     }

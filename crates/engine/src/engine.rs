@@ -8,6 +8,7 @@ use larkspur_platform::{AppChange, NewApp, Settings, SettingsError};
 use larkspur_store::{App, Binding, BindingKey, ResourceSubscription, Settlement, Store, StoreError};
 use larkspur_wire::AppId;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +17,8 @@ use crate::clock::Clock;
 use crate::counters::{Counters, Counts};
 use crate::flights::Flights;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 use crate::registry::{Apps, Registry, RegistryError};
 use crate::webhook::{WebhookClient, WebhookSetupError};
 use crate::{settle, tickets};
@@ -26,8 +29,8 @@ pub(crate) const LEASE: Duration = Duration::from_mins(1);
 const ACTIVITY_MAX: usize = 4_096;
 /// Attempts that wait to be written; pushing waits when the store is this far behind.
 const SETTLEMENTS_MAX: usize = 10_000;
-/// Long enough for every push on its way to end.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// Of the time there is to end, kept back from pushes for closing sessions and writing down how the pushes did.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// The platform cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,8 @@ struct Inner {
     settlements: mpsc::Sender<Settlement>,
     activity: broadcast::Sender<Activity>,
     counters: Counters,
+    metrics: Metrics,
+    readiness: Readiness,
     /// Rung when a delivery may have become due earlier than was known.
     due: Arc<tokio::sync::Notify>,
     stop: CancellationToken,
@@ -115,6 +120,8 @@ impl Engine {
                 settlements,
                 activity,
                 counters: Counters::default(),
+                metrics: Metrics::new(),
+                readiness: Readiness::default(),
                 due,
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
@@ -127,22 +134,27 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Ends the sessions, lets what is on its way end, and writes down how it did. Publishing is over before this.
-    pub async fn shutdown(&self) {
-        self.inner.stop.cancel();
-        self.inner.tasks.close();
-        if tokio::time::timeout(SHUTDOWN_GRACE, self.inner.tasks.wait())
-            .await
-            .is_err()
-        {
+    /// Takes and claims no more deliveries, and waits for those on their way, but not beyond the time that the settings
+    /// give. Sessions stay open for their acks.
+    pub async fn drain(&self) {
+        let inner = &self.inner;
+        let grace = inner.settings.shutdown.grace();
+        let deadline = inner.readiness.drain(grace);
+        inner.stop.cancel();
+        inner.tasks.close();
+        let pushed = timeout_at(deadline - CLOSING.min(grace / 2), inner.tasks.wait()).await;
+        if pushed.is_err() {
             tracing::warn!("gave up waiting for pushes on their way; they go again after the next start");
         }
-        self.inner.hub.close_all(SHUTDOWN_GRACE).await;
+    }
+
+    /// Drains, ends the sessions, and writes down how the pushes did. Publishing is over before this.
+    pub async fn shutdown(&self) {
+        self.drain().await;
+        self.inner.hub.close_all(self.grace_left().max(CLOSING)).await;
         self.inner.settled.cancel();
-        if tokio::time::timeout(SHUTDOWN_GRACE, self.inner.settling.wait())
-            .await
-            .is_err()
-        {
+        let settled = timeout(self.grace_left().max(CLOSING), self.inner.settling.wait()).await;
+        if settled.is_err() {
             tracing::warn!("gave up waiting for attempts to be written down");
         }
     }
@@ -236,6 +248,20 @@ impl Engine {
 
     pub(crate) fn counts(&self) -> &Counters {
         &self.inner.counters
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.inner.readiness
+    }
+
+    /// Attempts that wait to be written down.
+    pub(crate) fn unsettled(&self) -> usize {
+        let settlements = &self.inner.settlements;
+        settlements.max_capacity() - settlements.capacity()
     }
 
     pub(crate) fn webhook(&self) -> &WebhookClient {

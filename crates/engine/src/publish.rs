@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use larkspur_platform::{
     Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, resolve,
@@ -86,6 +87,7 @@ impl Engine {
         publications: Vec<Publication<'_>>,
         explain: bool,
     ) -> Result<Vec<Result<Published, PublishError>>, StoreError> {
+        let started = Instant::now();
         let mut bound_here = HashMap::new();
         let mut prepared = Vec::with_capacity(publications.len());
         for publication in publications {
@@ -97,6 +99,7 @@ impl Engine {
             .map(|one| one.event.clone())
             .collect();
         let mut accepted = self.store().accept(events).await?.into_iter();
+        self.metrics().accepted_after.add(started.elapsed());
         let finish = |one: Result<Prepared, PublishError>| {
             let one = one?;
             let accepted = accepted.next().unwrap_or(Accepted::Conflict);

@@ -27,7 +27,7 @@ pub use publication::{Publication, PublishError, binds, bound_by, resolve};
 pub use render::{RenderError, push_seed, render};
 pub use retry::next_try;
 pub use settings::{
-    AckNotOk, AckWithoutBizRt, AppSettings, Assumptions, DeliverySettings, ErrorStatus, PublishSettings, RetryBody,
-    RetryConnection, RetryFrom, RetryMessageId, SessionSettings, Settings, SettingsError, TimestampUnit,
-    UnverifiedTypes, WithheldField,
+    AckNotOk, AckWithoutBizRt, AppSettings, Assumptions, DeliverySettings, ErrorStatus, MetricsSettings,
+    PublishSettings, RetryBody, RetryConnection, RetryFrom, RetryMessageId, SessionSettings, Settings, SettingsError,
+    ShutdownSettings, TimestampUnit, UnverifiedTypes, WithheldField,
 };

@@ -3,6 +3,7 @@
 //! Every value has a default that fits Feishu, so that an empty configuration is a faithful platform.
 
 mod assumptions;
+mod operations;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub use assumptions::{
     AckNotOk, AckWithoutBizRt, Assumptions, ErrorStatus, RetryBody, RetryConnection, RetryFrom, RetryMessageId,
     TimestampUnit, UnverifiedTypes, WithheldField,
 };
+pub use operations::{MetricsSettings, ShutdownSettings};
 
 /// Everything that can be set, by table of the configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,10 @@ pub struct Settings {
     pub publish: PublishSettings,
     /// How apps are managed.
     pub apps: AppSettings,
+    /// How the platform ends.
+    pub shutdown: ShutdownSettings,
+    /// What the platform shows of itself.
+    pub metrics: MetricsSettings,
     /// What we assume where Feishu's documentation is silent.
     pub assumptions: Assumptions,
 }
@@ -188,6 +194,13 @@ impl Settings {
         if self.delivery.push_timeout_ms == 0 {
             return refuse("delivery.push_timeout_ms", &0, "it must be at least 1");
         }
+        if self.metrics.apps_max > METRICS_APPS_MAX {
+            return refuse(
+                "metrics.apps_max",
+                &self.metrics.apps_max,
+                "it may be at most 1000: every app makes new time series",
+            );
+        }
         if self.delivery.retry_seconds.len() > RETRIES_MAX {
             let found = format!("{} entries long", self.delivery.retry_seconds.len());
             return refuse("delivery.retry_seconds", &found, "it may have at most 32 entries");
@@ -206,3 +219,5 @@ impl Settings {
 
 /// A ladder longer than this is a mistake in the configuration.
 const RETRIES_MAX: usize = 32;
+/// More labels than this burden every monitoring system.
+const METRICS_APPS_MAX: usize = 1_000;

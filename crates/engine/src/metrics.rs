@@ -1,0 +1,175 @@
+//! What is measured besides the counts: how long things take, how pushes end.
+//!
+//! Measuring is a few atomics on the way of an event. Names and text for a monitoring system are the server's.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, SystemTime};
+
+use larkspur_store::{Histogram, HistogramReading, LONG, Mode, SHORT, Writing};
+
+use crate::counters::count;
+use crate::engine::Engine;
+use crate::push::Pushed;
+
+/// How a push ended, as far as it says who is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The app took it.
+    Delivered,
+    /// The app answered something else.
+    Refused,
+    /// The app could not be reached, or did not answer in time.
+    Unanswered,
+    /// There was nowhere to push to: no session, no URL, or the app may not have the event any more.
+    NotSent,
+}
+
+const OUTCOMES: [Outcome; 4] = [
+    Outcome::Delivered,
+    Outcome::Refused,
+    Outcome::Unanswered,
+    Outcome::NotSent,
+];
+
+/// What was measured of one mode's pushes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushMeasures {
+    /// Which.
+    pub mode: Mode,
+    /// How many ended how.
+    pub outcomes: [(Outcome, u64); OUTCOMES.len()],
+    /// How long those took that were sent, until the answer or the deadline.
+    pub took: HistogramReading,
+}
+
+/// What was measured since the platform started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Measures {
+    /// When that was, by the machine's own clock, since 1970.
+    pub started_at: Duration,
+    /// How long accepting took, from a publish to its commit, once for each batch.
+    pub accepted_after: HistogramReading,
+    /// How long after its event's commit each delivery was delivered, retries included.
+    pub delivered_after: HistogramReading,
+    /// The pushes of each mode.
+    pub pushes: [PushMeasures; 2],
+    /// How writing to the store went.
+    pub writing: Writing,
+    /// Attempts that wait to be written down.
+    pub unsettled: usize,
+}
+
+#[derive(Debug)]
+struct Pushes {
+    outcomes: [AtomicU64; OUTCOMES.len()],
+    took: Histogram,
+}
+
+impl Pushes {
+    fn new() -> Self {
+        Self {
+            outcomes: <[AtomicU64; OUTCOMES.len()]>::default(),
+            took: Histogram::new(SHORT),
+        }
+    }
+
+    fn read(&self, mode: Mode) -> PushMeasures {
+        PushMeasures {
+            mode,
+            outcomes: OUTCOMES.map(|outcome| (outcome, self.outcomes[outcome as usize].load(Relaxed))),
+            took: self.took.read(),
+        }
+    }
+}
+
+/// The measurements as they grow.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    started_at: Duration,
+    pub(crate) accepted_after: Histogram,
+    pub(crate) delivered_after: Histogram,
+    webhook: Pushes,
+    websocket: Pushes,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            started_at: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default(),
+            accepted_after: Histogram::new(SHORT),
+            delivered_after: Histogram::new(LONG),
+            webhook: Pushes::new(),
+            websocket: Pushes::new(),
+        }
+    }
+
+    /// Counts one push.
+    pub(crate) fn pushed(&self, pushed: &Pushed) {
+        let of_mode = match pushed.mode {
+            Mode::Webhook => &self.webhook,
+            Mode::Websocket => &self.websocket,
+        };
+        let outcome = match (&pushed.outcome, pushed.code) {
+            (Ok(()), _) => Outcome::Delivered,
+            (Err(_), Some(_)) => Outcome::Refused,
+            (Err(_), None) if pushed.target.is_empty() => Outcome::NotSent,
+            (Err(_), None) => Outcome::Unanswered,
+        };
+        count(&of_mode.outcomes[outcome as usize]);
+        if outcome != Outcome::NotSent {
+            of_mode.took.add(pushed.took);
+        }
+    }
+}
+
+impl Engine {
+    /// What was measured since the start.
+    pub fn measures(&self) -> Measures {
+        let metrics = self.metrics();
+        Measures {
+            started_at: metrics.started_at,
+            accepted_after: metrics.accepted_after.read(),
+            delivered_after: metrics.delivered_after.read(),
+            pushes: [
+                metrics.webhook.read(Mode::Webhook),
+                metrics.websocket.read(Mode::Websocket),
+            ],
+            writing: self.store().writing(),
+            unsettled: self.unsettled(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn an_outcome_says_whose_fault_it_is() {
+        let metrics = Metrics::new();
+        let push = |outcome: Result<(), String>, code, target: &str| {
+            metrics.pushed(&Pushed {
+                mode: Mode::Webhook,
+                target: target.to_owned(),
+                code,
+                took: Duration::from_millis(3),
+                answer: Bytes::new(),
+                outcome,
+            });
+        };
+        push(Ok(()), Some(200), "there");
+        push(Err("status 500".to_owned()), Some(500), "there");
+        push(Err("no answer".to_owned()), None, "there");
+        push(Err("no session".to_owned()), None, "");
+        let read = metrics.webhook.read(Mode::Webhook);
+        assert_eq!(read.outcomes, OUTCOMES.map(|outcome| (outcome, 1)));
+        assert_eq!(read.took.count(), 3, "what was not sent took no time");
+        assert_eq!(metrics.websocket.read(Mode::Websocket).took.count(), 0);
+    }
+}
