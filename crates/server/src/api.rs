@@ -5,13 +5,16 @@
 
 pub(crate) mod apps;
 pub(crate) mod attempts;
+pub(crate) mod backup;
 pub(crate) mod bindings;
 pub(crate) mod calls;
 pub(crate) mod clock;
 pub(crate) mod deliveries;
 pub(crate) mod event_types;
 pub(crate) mod events;
+pub(crate) mod metrics;
 mod page;
+pub(crate) mod probe;
 pub(crate) mod publish;
 pub(crate) mod resources;
 pub(crate) mod sessions;

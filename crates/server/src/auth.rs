@@ -137,12 +137,7 @@ fn digest(token: &str) -> [u8; 32] {
 pub(crate) async fn admin(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     match server.tokens.role(request.headers()) {
         Ok(TokenRole::Admin) => next.run(request).await,
-        Ok(TokenRole::Publish) => {
-            let detail = "this token may publish events and nothing else";
-            Problem::new(StatusCode::FORBIDDEN, "role_not_allowed", detail)
-                .hint("use an admin token")
-                .into_response()
-        }
+        Ok(role) => forbidden(role),
         Err(problem) => unauthorized(problem),
     }
 }
@@ -151,8 +146,33 @@ pub(crate) async fn admin(State(server): State<Arc<Server>>, request: Request, n
 pub(crate) async fn publish(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     match server.tokens.role(request.headers()) {
         Ok(TokenRole::Admin | TokenRole::Publish) => next.run(request).await,
+        Ok(role) => forbidden(role),
         Err(problem) => unauthorized(problem),
     }
+}
+
+/// Lets through who may read the metrics, which is everybody when they are public.
+pub(crate) async fn metrics(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    if server.engine.settings().metrics.public {
+        return next.run(request).await;
+    }
+    match server.tokens.role(request.headers()) {
+        Ok(TokenRole::Admin | TokenRole::Metrics) => next.run(request).await,
+        Ok(role) => forbidden(role),
+        Err(problem) => unauthorized(problem),
+    }
+}
+
+fn forbidden(role: TokenRole) -> Response {
+    let may = match role {
+        TokenRole::Admin => "do everything but this",
+        TokenRole::Publish => "publish events and nothing else",
+        TokenRole::Metrics => "read the metrics and nothing else",
+    };
+    let detail = format!("this token may {may}");
+    Problem::new(StatusCode::FORBIDDEN, "role_not_allowed", detail)
+        .hint("use an admin token")
+        .into_response()
 }
 
 fn unauthorized(problem: Problem) -> Response {

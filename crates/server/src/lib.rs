@@ -9,6 +9,7 @@ mod api;
 mod auth;
 mod body;
 mod config;
+mod exposition;
 mod guard;
 mod open;
 mod problem;

@@ -50,6 +50,9 @@ pub(crate) struct Document {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<Misfit>,
+    /// Goes into the header `Retry-After`.
+    #[serde(skip)]
+    retry_after_seconds: Option<u32>,
 }
 
 /// One place where a payload does not fit its event type.
@@ -79,6 +82,7 @@ impl Problem {
             hint: None,
             path: None,
             errors: Vec::new(),
+            retry_after_seconds: None,
         }))
     }
 
@@ -113,6 +117,12 @@ impl Problem {
         self
     }
 
+    /// The same with how many seconds to wait before trying again.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
     /// The kind for programs.
     pub(crate) fn code(&self) -> &str {
         &self.0.code
@@ -135,6 +145,9 @@ impl IntoResponse for Problem {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if let Some(seconds) = self.0.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         response.extensions_mut().insert(refused);
         response
     }
@@ -189,7 +202,7 @@ impl IntoResponses for AnyRefusal {
             ),
             ("421", "The Host header names another server."),
             ("500", "The platform failed; its log says why."),
-            ("503", "The platform is busy; try again."),
+            ("503", "The platform is busy or shutting down; try again."),
         ])
     }
 }
@@ -203,6 +216,15 @@ impl IntoResponses for ForeignRefusal {
             ("403", "A web page of another origin asked."),
             ("421", "The Host header names another server."),
         ])
+    }
+}
+
+/// A probe that finds the platform not ready.
+pub(crate) struct NotReady;
+
+impl IntoResponses for NotReady {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        problems(&[("503", "They are not; the detail says why.")])
     }
 }
 

@@ -18,8 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    apps, attempts, bindings, calls, clock, deliveries, event_types, events, publish, resources, sessions, status,
-    tokens,
+    apps, attempts, backup, bindings, calls, clock, deliveries, event_types, events, metrics, probe, publish,
+    resources, sessions, status, tokens,
 };
 use crate::problem::Problem;
 use crate::server::{Server, guard};
@@ -33,7 +33,19 @@ fn public() -> OpenApiRouter<Arc<Server>> {
     OpenApiRouter::new().routes(routes!(status::health)) // GET /health
 }
 
-/// Who has a token of any role.
+/// Whoever asks, by whatever name or address.
+fn probes() -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::new()
+        .routes(routes!(probe::alive)) // GET /healthz
+        .routes(routes!(probe::ready)) // GET /readyz
+}
+
+/// Who may read the metrics.
+fn monitors() -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::new().routes(routes!(metrics::show)) // GET /metrics
+}
+
+/// Who has a token that publishes.
 fn producers() -> OpenApiRouter<Arc<Server>> {
     OpenApiRouter::new().routes(routes!(publish::publish)) // POST /api/v1/events
 }
@@ -64,6 +76,7 @@ fn administrators() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(clock::advance_by)) // POST /api/v1/clock/advance
         .routes(routes!(status::settings)) // GET /api/v1/settings
         .routes(routes!(status::counters)) // GET /api/v1/counters
+        .routes(routes!(backup::make)) // POST /api/v1/backup
 }
 
 /// The open platform, as apps see it; they prove themselves in the request.
@@ -91,8 +104,14 @@ fn open_platform() -> Router<Arc<Server>> {
 pub(crate) fn router(server: Arc<Server>, mount: Router) -> Router {
     let producers = producers().route_layer(from_fn_with_state(Arc::clone(&server), auth::publish));
     let administrators = administrators().route_layer(from_fn_with_state(Arc::clone(&server), auth::admin));
-    let (api, document) = described(public().merge(producers).merge(administrators));
-    let document = Bytes::from(document.to_json().expect("the document is plain data"));
+    let monitors = monitors().route_layer(from_fn_with_state(Arc::clone(&server), auth::metrics));
+    let (api, _) = public()
+        .merge(producers)
+        .merge(monitors)
+        .merge(administrators)
+        .split_for_parts();
+    let (probes, _) = probes().split_for_parts();
+    let document = Bytes::from(openapi().to_json().expect("the document is plain data"));
     let document = move || ready(([(header::CONTENT_TYPE, "application/json")], document.clone()));
     api.route(OPENAPI_PATH, get(document))
         .merge(open_platform())
@@ -100,16 +119,12 @@ pub(crate) fn router(server: Arc<Server>, mount: Router) -> Router {
         .merge(mount)
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(server, guard))
+        .layer(from_fn_with_state(Arc::clone(&server), guard))
+        .merge(probes.with_state(server))
 }
 
 /// The OpenAPI document of the admin API, as served at `/api/v1/openapi.json`.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    described(public().merge(producers()).merge(administrators())).1
-}
-
-/// Parts an API from its document, completed by what no handler says.
-fn described(api: OpenApiRouter<Arc<Server>>) -> (Router<Arc<Server>>, utoipa::openapi::OpenApi) {
     #[derive(OpenApi)]
     #[openapi(
         info(
@@ -120,16 +135,20 @@ fn described(api: OpenApiRouter<Arc<Server>>) -> (Router<Arc<Server>>, utoipa::o
     )]
     struct Document;
 
-    let (router, paths) = api.split_for_parts();
+    let all = probes()
+        .merge(public())
+        .merge(producers())
+        .merge(monitors())
+        .merge(administrators());
     let mut document = Document::openapi();
-    document.merge(paths);
+    document.merge(all.into_openapi());
     document.security = Some(vec![SecurityRequirement::new("token", [] as [&str; 0])]);
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document
         .components
         .get_or_insert_default()
         .add_security_scheme("token", scheme);
-    (router, document)
+    document
 }
 
 async fn no_such_path(method: Method, uri: Uri) -> Problem {

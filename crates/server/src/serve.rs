@@ -16,7 +16,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use larkspur_engine::Engine;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,9 +23,6 @@ use tower::ServiceExt;
 
 use crate::server::{Connection, Server};
 use crate::{ServerConfig, Tls, routes};
-
-/// Connections open at once, sessions included; the next ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 16_384;
 
 /// A request's head must be complete within this time, which is also how long an idle connection is kept.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
@@ -37,13 +33,11 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// A TLS handshake takes two round trips; a client that needs longer is not coming.
 const TLS_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Requests under way get this long to end when the server stops.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
-
 /// When the process is out of file descriptors, trying again at once only burns the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the platform on this listener until `shutdown`, then lets requests under way end and returns.
+/// Serves the platform on this listener until `shutdown`, then lets requests under way end, as long as the engine's
+/// grace lasts, and returns.
 ///
 /// Sessions belong to the engine: they end with [`Engine::shutdown`], not here.
 ///
@@ -57,18 +51,18 @@ pub async fn serve(
     config: ServerConfig,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let server = Server::start(engine, &config).await.map_err(io::Error::other)?;
+    let server = Arc::new(Server::start(engine, &config).await.map_err(io::Error::other)?);
     let http = Http {
-        router: routes::router(Arc::new(server), config.mount),
+        router: routes::router(Arc::clone(&server), config.mount),
+        server: Arc::clone(&server),
         tls,
         stopping: shutdown,
     };
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
     loop {
         let next = async {
-            let slot = Arc::clone(&slots)
+            let slot = Arc::clone(&server.slots)
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
@@ -98,7 +92,7 @@ pub async fn serve(
     }
     drop(listener);
     connections.close();
-    if timeout(DRAIN_DEADLINE, connections.wait()).await.is_err() {
+    if timeout(server.engine.grace_left(), connections.wait()).await.is_err() {
         tracing::warn!(
             open = connections.len(),
             "requests were still under way when the server stopped"
@@ -118,6 +112,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 #[derive(Clone)]
 struct Http {
     router: Router,
+    server: Arc<Server>,
     tls: Option<Tls>,
     stopping: CancellationToken,
 }
@@ -158,6 +153,9 @@ impl Http {
             }
         };
         if let Err(error) = served {
+            if error.is_parse() || error.is_parse_too_large() {
+                self.server.count_malformed();
+            }
             log_broken(peer, &error);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use larkspur_engine::{Engine, MovableClock};
 use larkspur_store::StoreError;
 use larkspur_wire::TimestampMs;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::auth::Tokens;
@@ -25,9 +26,17 @@ pub(crate) struct Server {
     pub(crate) calls: Calls,
     pub(crate) clock: Option<Arc<MovableClock>>,
     pub(crate) public_url: Option<Url>,
+    /// The places of connections; each holds one as long as it is open.
+    pub(crate) slots: Arc<Semaphore>,
+    /// One copy of the store is made and sent at a time.
+    pub(crate) backups: Arc<Semaphore>,
     guard: HostGuard,
     refusals: Mutex<BTreeMap<String, u64>>,
+    malformed: AtomicU64,
 }
+
+/// Connections open at once, sessions included; the next ones wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 16_384;
 
 impl Server {
     /// Takes the parts of the configuration and reads the tokens.
@@ -39,8 +48,11 @@ impl Server {
             calls: Calls::default(),
             clock: config.clock.clone(),
             public_url: config.public_url.clone(),
+            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            backups: Arc::new(Semaphore::new(1)),
             guard: config.guard,
             refusals: Mutex::default(),
+            malformed: AtomicU64::default(),
         })
     }
 
@@ -58,6 +70,21 @@ impl Server {
                 refusals.insert(code.to_owned(), 1);
             }
         }
+    }
+
+    /// Connections open now.
+    pub(crate) fn connections_open(&self) -> usize {
+        CONNECTIONS_MAX - self.slots.available_permits()
+    }
+
+    /// Counts a connection that brought no HTTP.
+    pub(crate) fn count_malformed(&self) {
+        self.malformed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many connections brought no HTTP.
+    pub(crate) fn malformed(&self) -> u64 {
+        self.malformed.load(Ordering::Relaxed)
     }
 
     /// How many requests were refused, by code.

@@ -70,6 +70,7 @@ fn read_token(row: &Row<'_>) -> Result<ApiToken, StoreError> {
         role: match role.as_str() {
             "admin" => TokenRole::Admin,
             "publish" => TokenRole::Publish,
+            "metrics" => TokenRole::Metrics,
             other => return Err(corrupt(WHAT, &other)),
         },
         created_at: TimestampMs(row.get(3).map_err(|error| corrupt(WHAT, &error))?),
@@ -211,6 +212,7 @@ impl Registry for SqliteStore {
             let role = match token.role {
                 TokenRole::Admin => "admin",
                 TokenRole::Publish => "publish",
+                TokenRole::Metrics => "metrics",
             };
             execute(
                 tx,

@@ -128,6 +128,8 @@ pub enum TokenRole {
     Admin,
     /// Publish events, nothing else.
     Publish,
+    /// Read the metrics, nothing else.
+    Metrics,
 }
 
 /// An API token, kept as its SHA-256 only.

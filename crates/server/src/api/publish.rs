@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::IntoParams;
 
+use super::probe::draining;
 use crate::body::{self, Params};
 use crate::problem::{AnyRefusal, BodyRefusal, Conflicting, Misfit, Missing, Problem};
 use crate::server::Server;
@@ -52,6 +53,9 @@ pub(crate) async fn publish(
     Params(Explain { explain }): Params<Explain>,
     request: Request,
 ) -> Result<Response, Problem> {
+    if server.engine.is_draining() {
+        return Err(draining());
+    }
     let many = is_ndjson(request.headers());
     let bytes = body::read(request, server.engine.settings().publish.body_bytes_max).await?;
     if many {

@@ -71,5 +71,7 @@ word! {
         Admin,
         /// Publish events, nothing else.
         Publish,
+        /// Read the metrics, nothing else.
+        Metrics,
     }
 }

@@ -129,6 +129,9 @@ impl Contract {
 }
 
 fn bodies(answer: &Answer) -> Vec<Value> {
+    if !answer.content_type().contains("json") {
+        return Vec::new();
+    }
     if answer.content_type() != "application/x-ndjson" {
         return vec![answer.json()];
     }

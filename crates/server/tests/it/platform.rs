@@ -34,6 +34,7 @@ type Inbox = Arc<Mutex<Vec<(String, Value)>>>;
 pub(crate) struct Platform {
     pub(crate) addr: SocketAddr,
     pub(crate) engine: Engine,
+    pub(crate) store: Arc<SqliteStore>,
     pub(crate) contract: Contract,
     pub(crate) shutdown: CancellationToken,
     /// Ends when the listener has stopped; taken by who waits for it.
@@ -73,7 +74,7 @@ impl Platform {
         change(&mut settings, &mut config);
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(&dir.path().join("larkspur.db"), &Options::default()).unwrap());
-        let engine = Engine::start(settings, Catalog::embedded(), store, clock)
+        let engine = Engine::start(settings, Catalog::embedded(), Arc::clone(&store) as _, clock)
             .await
             .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -89,6 +90,7 @@ impl Platform {
         Self {
             addr,
             engine,
+            store,
             contract: Contract::new(document),
             shutdown,
             serving: Some(serving),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Call};
 use crate::contract::Operation;
-use crate::platform::{Platform, TENANT};
+use crate::platform::{Platform, TENANT, wait_for};
 
 const APP: &str = "cli_00000000000000aa";
 const EXAM: &str = "hire.eco_exam.created_v1";
@@ -87,6 +87,9 @@ async fn successes(platform: &Platform) {
         .expect(200);
     for target in [
         "/health",
+        "/healthz",
+        "/readyz",
+        "/metrics",
         "/api/v1/apps",
         &format!("/api/v1/apps/{APP}?reveal=true"),
         &format!("/api/v1/apps/{APP}/resource-subscriptions"),
@@ -104,11 +107,20 @@ async fn successes(platform: &Platform) {
         "/api/v1/settings",
         "/api/v1/counters",
     ] {
-        platform.get(target).await.expect(200);
+        let answer = platform.get(target).await;
+        assert_eq!(answer.status, 200, "{target}: {answer:?}");
     }
+    let backup = platform.send("POST", "/api/v1/backup", &Value::Null).await;
+    assert_eq!(backup.status, 200, "{backup:?}");
 }
 
 async fn conflicts(platform: &Platform) {
+    wait_for("two backups at once", async || {
+        let backup = || platform.send("POST", "/api/v1/backup", &Value::Null);
+        let (one, other) = tokio::join!(backup(), backup());
+        [one, other].into_iter().find(|answer| answer.status == 409)
+    })
+    .await;
     let same_id = json!({"name": "again", "kind": "custom", "app_id": APP});
     let refused = platform.send("POST", "/api/v1/apps", &same_id).await.expect(409);
     assert_eq!(refused["code"], "app_exists");
@@ -149,8 +161,10 @@ async fn refusals(platform: &Platform, operation: &Operation, publisher: &str) {
         assert_eq!(answer.status, status, "{method} {target}: {answer:?}");
         answer
     };
-    drive(&target, call(&target).header("host", "evil.example"), 421).await;
-    drive(&target, call(&target).header("origin", "https://evil.example"), 403).await;
+    if statuses.contains("421") {
+        drive(&target, call(&target).header("host", "evil.example"), 421).await;
+        drive(&target, call(&target).header("origin", "https://evil.example"), 403).await;
+    }
     if statuses.contains("401") {
         drive(&target, call(&target).without("authorization"), 401).await;
         drive(&target, call(&target).token("wrong"), 401).await;
