@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use larkspur_platform::{
-    AppSettings, Assumptions, DeliverySettings, MetricsSettings, PublishSettings, SessionSettings, Settings,
-    ShutdownSettings,
+    AppSettings, Assumptions, DeliverySettings, MetricsSettings, PublishSettings, RetentionSettings, SessionSettings,
+    Settings, ShutdownSettings,
 };
 use serde::Deserialize;
 use url::Url;
@@ -38,6 +38,8 @@ pub(crate) struct Config {
     shutdown: ShutdownSettings,
     #[serde(default)]
     metrics: MetricsSettings,
+    #[serde(default)]
+    retention: RetentionSettings,
     #[serde(default)]
     assumptions: Assumptions,
 }
@@ -75,6 +77,7 @@ impl Config {
             apps: self.apps.clone(),
             shutdown: self.shutdown.clone(),
             metrics: self.metrics.clone(),
+            retention: self.retention.clone(),
             assumptions: self.assumptions.clone(),
         }
     }
@@ -91,5 +94,17 @@ mod tests {
         assert_eq!(config.settings().delivery.push_timeout_ms, 3_000);
         let error = toml::from_str::<Config>("listen = \"127.0.0.1:1\"\n[delivery]\nretries = 3").unwrap_err();
         assert!(error.to_string().contains("retries"), "{error}");
+    }
+    #[test]
+    fn a_retention_that_could_not_work_is_refused_by_its_name() {
+        for (line, name) in [
+            ("days = 0", "retention.days"),
+            ("bytes_max = 1000000", "retention.bytes_max"),
+        ] {
+            let text = format!("listen = \"127.0.0.1:1\"\n[retention]\n{line}");
+            let config: Config = toml::from_str(&text).unwrap();
+            let error = config.settings().validate().unwrap_err();
+            assert_eq!(error.path, name);
+        }
     }
 }

@@ -44,6 +44,8 @@ counters! {
     deliveries_retried,
     /// Deliveries given up.
     deliveries_dead,
+    /// Events deleted because they were old or too many.
+    events_trimmed,
 }
 
 /// Counts one more.

@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::registry::{Apps, Registry, RegistryError};
 use crate::webhook::{WebhookClient, WebhookSetupError};
-use crate::{settle, tickets};
+use crate::{retention, settle, tickets};
 
 /// How long a delivery is leased before another claim may take it: well beyond a push and its wait for a slot.
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
@@ -131,6 +131,7 @@ impl Engine {
         };
         engine.spawn(crate::retry::run(engine.clone()));
         engine.spawn(tickets::run(engine.clone()));
+        engine.spawn(retention::run(engine.clone()));
         Ok(engine)
     }
 

@@ -14,6 +14,7 @@ mod random;
 mod readiness;
 mod registry;
 mod resource;
+mod retention;
 mod retry;
 mod settle;
 mod tickets;

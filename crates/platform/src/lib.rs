@@ -28,6 +28,6 @@ pub use render::{RenderError, push_seed, render};
 pub use retry::next_try;
 pub use settings::{
     AckNotOk, AckWithoutBizRt, AppSettings, Assumptions, DeliverySettings, ErrorStatus, MetricsSettings,
-    PublishSettings, RetryBody, RetryConnection, RetryFrom, RetryMessageId, SessionSettings, Settings, SettingsError,
-    ShutdownSettings, TimestampUnit, UnverifiedTypes, WithheldField,
+    PublishSettings, RetentionSettings, RetryBody, RetryConnection, RetryFrom, RetryMessageId, SessionSettings,
+    Settings, SettingsError, ShutdownSettings, TimestampUnit, UnverifiedTypes, WithheldField,
 };

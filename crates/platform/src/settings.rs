@@ -32,6 +32,8 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     /// What the platform shows of itself.
     pub metrics: MetricsSettings,
+    /// How long the log is kept.
+    pub retention: RetentionSettings,
     /// What we assume where Feishu's documentation is silent.
     pub assumptions: Assumptions,
 }
@@ -156,6 +158,33 @@ pub struct AppSettings {
     pub publish_at_once: bool,
 }
 
+/// How long events, deliveries and attempts are kept. What is pending is never deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionSettings {
+    /// Days, counted from when an event was accepted.
+    pub days: u32,
+    /// While the store uses more bytes than this, the oldest settled events go before their time, dead deliveries
+    /// excepted; none for no bound.
+    pub bytes_max: Option<u64>,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self {
+            days: 30,
+            bytes_max: None,
+        }
+    }
+}
+
+impl RetentionSettings {
+    /// How old an event may become.
+    pub fn age(&self) -> Duration {
+        Duration::from_hours(24 * u64::from(self.days))
+    }
+}
+
 /// A setting that no platform could run with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` is {found}, but {expected}")]
@@ -205,6 +234,14 @@ impl Settings {
             let found = format!("{} entries long", self.delivery.retry_seconds.len());
             return refuse("delivery.retry_seconds", &found, "it may have at most 32 entries");
         }
+        if !(1..=RETENTION_DAYS_MAX).contains(&self.retention.days) {
+            let expected = "it must be 1 to 3650: the ladder of retries takes hours, and nobody reads what is older";
+            return refuse("retention.days", &self.retention.days, expected);
+        }
+        if let Some(bytes_max) = self.retention.bytes_max.filter(|max| *max < RETENTION_BYTES_MIN) {
+            let expected = "it must be at least 16777216: the store needs some room of its own";
+            return refuse("retention.bytes_max", &bytes_max, expected);
+        }
         if !(1..=larkspur_wire::FRAGMENT_BYTES_MAX).contains(&self.assumptions.fragment_bytes) {
             let found = self.assumptions.fragment_bytes;
             return refuse(
@@ -221,3 +258,7 @@ impl Settings {
 const RETRIES_MAX: usize = 32;
 /// More labels than this burden every monitoring system.
 const METRICS_APPS_MAX: usize = 1_000;
+/// Ten years.
+const RETENTION_DAYS_MAX: u32 = 3_650;
+/// An empty store and what is on its way take a part of this.
+const RETENTION_BYTES_MIN: u64 = 16 * 1024 * 1024;

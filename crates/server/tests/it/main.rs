@@ -6,6 +6,7 @@ mod client;
 mod contract;
 mod gates;
 mod guard;
+mod log;
 mod metrics;
 mod open_api;
 mod operations;

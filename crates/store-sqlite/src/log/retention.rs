@@ -57,17 +57,22 @@ struct Step {
     next: Option<Place>,
 }
 
-fn bytes_used(connection: &Connection) -> Result<u64, StoreError> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let used = || Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?);
-    used().map(i64::unsigned_abs).map_err(failed(DOING))
+/// Whether more bytes are in use than allowed; pages freed in this very transaction are not.
+fn is_too_much(connection: &Connection, bytes_max: Option<u64>) -> Result<bool, StoreError> {
+    let Some(bytes_max) = bytes_max else {
+        return Ok(false);
+    };
+    let pragma = |sql| {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row([], |row| row.get::<_, i64>(0))
+    };
+    let used = || Ok((pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?) * pragma("PRAGMA page_size")?);
+    let used: i64 = used().map_err(failed(DOING))?;
+    Ok(used.unsigned_abs() > bytes_max)
 }
 
 fn look(connection: &Connection, trim: &Trim) -> Result<Step, StoreError> {
-    let too_much = match trim.bytes_max {
-        Some(bytes_max) => bytes_used(connection)? > bytes_max,
-        None => false,
-    };
+    let too_much = is_too_much(connection, trim.bytes_max)?;
     let mut span = Span {
         from: trim.after.as_deref().map(Place::parse).transpose()?,
         before: (!too_much).then(|| Place::first_at(trim.before.0)),
@@ -94,6 +99,10 @@ fn delete(tx: &Transaction<'_>, step: &Step, trim: &Trim) -> Result<Trimmed, Sto
     };
     for (idx, place) in step.places.iter().enumerate() {
         let young = place.accepted_at >= trim.before.0;
+        if young && !is_too_much(tx, trim.bytes_max)? {
+            trimmed.next = None;
+            break;
+        }
         let kept: bool = tx
             .prepare_cached(IS_KEPT)
             .and_then(|mut statement| statement.query_row(params![place.seq, young], |row| row.get(0)))
