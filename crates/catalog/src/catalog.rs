@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use include_dir::{Dir, include_dir};
 
-use crate::facts::EventTypeFacts;
+use crate::facts::{EventTypeFacts, Kind};
 use crate::scope::{Scope, ScopeData};
 
 static DATA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog");
@@ -85,7 +85,10 @@ impl Catalog {
             facts.example = file(&format!("examples/{event_type}.json")).map(Cow::Borrowed);
             events.insert(event_type.clone(), facts);
         }
-        let callbacks: Vec<EventTypeFacts> = parse("callbacks.json", text("callbacks.json")?)?;
+        let mut callbacks: Vec<EventTypeFacts> = parse("callbacks.json", text("callbacks.json")?)?;
+        for facts in &mut callbacks {
+            facts.kind = Kind::Callback;
+        }
         let scopes: BTreeMap<String, ScopeData> = parse("scopes.json", text("scopes.json")?)?;
         Ok(Self {
             events,
@@ -112,12 +115,12 @@ impl Catalog {
 
     /// The event type whose name is closest, when it is close enough to be what was meant.
     pub fn suggest(&self, event_type: &str) -> Option<&str> {
-        let scored = self.events.keys().map(|name| (edits(name, event_type), name.as_str()));
-        let edits_max = SUGGESTION_EDITS_MAX.min(event_type.len() / 2);
-        scored
-            .min()
-            .filter(|(edits, _)| *edits <= edits_max)
-            .map(|(_, name)| name)
+        nearest(self.events.keys(), event_type)
+    }
+
+    /// The callback whose name is closest, when it is close enough to be what was meant.
+    pub fn suggest_callback(&self, name: &str) -> Option<&str> {
+        nearest(self.callbacks.keys(), name)
     }
 
     /// The event types whose names match; `*` stands for any characters.
@@ -167,6 +170,15 @@ fn parse<'de, T: serde::Deserialize<'de>>(path: &str, text: &'de str) -> Result<
         at: error.path().to_string(),
         source: error.into_inner(),
     })
+}
+
+fn nearest<'a>(names: impl Iterator<Item = &'a String>, given: &str) -> Option<&'a str> {
+    let scored = names.map(|name| (edits(name, given), name.as_str()));
+    let edits_max = SUGGESTION_EDITS_MAX.min(given.len() / 2);
+    scored
+        .min()
+        .filter(|(edits, _)| *edits <= edits_max)
+        .map(|(_, name)| name)
 }
 
 /// The number of characters to insert, delete or replace to make one text of the other.

@@ -19,6 +19,16 @@ pub enum Schema {
     V2,
 }
 
+/// Whether the platform tells or asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An event: the app takes it, and it is pushed again when it does not.
+    #[default]
+    Event,
+    /// A callback: the app answers it, at once or never.
+    Callback,
+}
+
 /// Which scopes an app needs to receive an event type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ScopeRule {
@@ -58,6 +68,9 @@ pub struct EventTypeFacts {
     /// The official title, in Chinese.
     #[serde(default, rename = "title_zh")]
     pub title: Option<String>,
+    /// Whether it is an event or a callback; follows from the file it is in.
+    #[serde(skip)]
+    pub kind: Kind,
     /// Which envelope it travels in.
     pub schema: Schema,
     /// The business domain, for example `hire`.

@@ -12,7 +12,7 @@ mod scope;
 mod validate;
 
 pub use catalog::{Catalog, CatalogError, matches};
-pub use facts::{Addressed, EventTypeFacts, Reference, Schema, ScopeRule, SubscribeApi};
+pub use facts::{Addressed, EventTypeFacts, Kind, Reference, Schema, ScopeRule, SubscribeApi};
 pub use field::{Field, FieldType};
 pub use scope::{AppType, Scope};
 pub use validate::PayloadError;

@@ -54,6 +54,11 @@ impl EventTypeFacts {
         mismatches(payload, self.own_fields())
     }
 
+    /// What does not fit in an app's answer to a callback; at most 20.
+    pub fn reply_misfits(&self, reply: &Value) -> Vec<PayloadError> {
+        mismatches(reply, self.reply_fields.iter())
+    }
+
     /// The fields, but for those inside one that is taken as it comes.
     fn own_fields(&self) -> impl Iterator<Item = &Field> {
         let raw: Vec<&Field> = self.fields.iter().filter(|field| field.wire_ambiguous).collect();

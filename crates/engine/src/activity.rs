@@ -47,6 +47,25 @@ pub enum Activity {
         /// Whether it was given up.
         dead: bool,
     },
+    /// An app was asked for its answer to a callback.
+    Called {
+        /// Names the call.
+        event_id: EventId,
+        /// What was asked.
+        event_type: EventType,
+        /// Who was asked.
+        app_id: AppId,
+        /// How it was asked.
+        mode: Mode,
+        /// The endpoint's host and path, or the session's id.
+        target: String,
+        /// HTTP status or ack code, when one came.
+        code: Option<i32>,
+        /// How long it took.
+        took: Duration,
+        /// Why there is no answer; `None` when there is.
+        error: Option<String>,
+    },
     /// A client connected.
     SessionOpened {
         /// Its app.

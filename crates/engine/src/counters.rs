@@ -46,6 +46,12 @@ counters! {
     deliveries_dead,
     /// Events deleted because they were old or too many.
     events_trimmed,
+    /// Callbacks that an app answered.
+    calls_answered,
+    /// Callbacks that an app was asked and did not answer as it should.
+    calls_failed,
+    /// Callbacks that no app was asked.
+    calls_refused,
 }
 
 /// Counts one more.

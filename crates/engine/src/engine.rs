@@ -7,12 +7,13 @@ use larkspur_catalog::Catalog;
 use larkspur_platform::{AppChange, NewApp, Settings, SettingsError};
 use larkspur_store::{App, Binding, BindingKey, ResourceSubscription, Settlement, Store, StoreError};
 use larkspur_wire::AppId;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activity::Activity;
+use crate::call::CALLS_MAX;
 use crate::clock::Clock;
 use crate::counters::{Counters, Counts};
 use crate::flights::Flights;
@@ -68,6 +69,8 @@ struct Inner {
     counters: Counters,
     metrics: Metrics,
     readiness: Readiness,
+    /// One for each callback that may be under way.
+    calls: Semaphore,
     /// Rung when a delivery may have become due earlier than was known.
     due: Arc<tokio::sync::Notify>,
     stop: CancellationToken,
@@ -122,6 +125,7 @@ impl Engine {
                 counters: Counters::default(),
                 metrics: Metrics::new(),
                 readiness: Readiness::default(),
+                calls: Semaphore::new(CALLS_MAX),
                 due,
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
@@ -263,6 +267,10 @@ impl Engine {
     pub(crate) fn unsettled(&self) -> usize {
         let settlements = &self.inner.settlements;
         settlements.max_capacity() - settlements.capacity()
+    }
+
+    pub(crate) fn calls(&self) -> &Semaphore {
+        &self.inner.calls
     }
 
     pub(crate) fn webhook(&self) -> &WebhookClient {

@@ -1,6 +1,7 @@
 //! The platform running: it owns store, clock, sessions and webhook client, and offers publish and push.
 
 mod activity;
+mod call;
 mod clock;
 mod counters;
 mod deliver;
@@ -21,6 +22,7 @@ mod tickets;
 mod webhook;
 
 pub use activity::Activity;
+pub use call::{CallError, CallFailure, Called};
 pub use clock::{Clock, MovableClock};
 pub use counters::Counts;
 pub use engine::{Engine, EngineError};

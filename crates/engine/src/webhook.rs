@@ -20,9 +20,10 @@ use larkspur_store::{App, Mode};
 use larkspur_wire::TimestampMs;
 use tokio::time::Instant;
 
+use crate::call::{CallFailure, Reply};
 use crate::push::Pushed;
-use connector::Reach;
-use exchange::Exchange;
+use connector::{ConnectError, Reach};
+use exchange::{Cause, Exchange, ExchangeError};
 
 pub use challenge::ChallengeError;
 pub use endpoint::{Endpoint, EndpointError};
@@ -94,6 +95,38 @@ impl WebhookClient {
         }
     }
 
+    /// Asks an app for its answer to a callback, which is read whole.
+    pub(crate) async fn call(&self, app: &App, endpoint: &Endpoint, push: WebhookPush, card_v1: bool) -> Reply {
+        let started = Instant::now();
+        let build = if card_v1 {
+            request::build_card_v1
+        } else {
+            request::build
+        };
+        let request = build(app, endpoint, &push, &self.assumptions);
+        let sent = self.exchange.send(self.reach(app), request, self.push_timeout).await;
+        let code = sent.as_ref().ok().map(|answer| i32::from(answer.status));
+        let in_time = started.elapsed() < self.push_timeout;
+        let after = self.push_timeout;
+        let answer = match sent {
+            Ok(answer) if answer.status != 200 => Err(CallFailure::Status { status: answer.status }),
+            Ok(answer) if answer.goes_on => Err(CallFailure::TooLarge {
+                bytes_max: answer.body.len(),
+            }),
+            Ok(answer) if answer.cut_off && in_time => Err(CallFailure::Exchange {
+                why: "the endpoint broke its answer off".to_owned(),
+            }),
+            Ok(answer) if answer.cut_off => Err(CallFailure::TimedOut { after }),
+            Ok(answer) => Ok(answer.body),
+            Err(error) => Err(no_answer(&error)),
+        };
+        Reply {
+            target: endpoint.to_string(),
+            code,
+            answer,
+        }
+    }
+
     /// Asks an endpoint to return a random value, as Feishu does when a request URL is saved.
     pub(crate) async fn challenge(
         &self,
@@ -122,5 +155,16 @@ impl WebhookClient {
         } else {
             Reach::Public
         }
+    }
+}
+
+/// Why a callback got no answer, as far as Feishu tells it apart.
+fn no_answer(error: &ExchangeError) -> CallFailure {
+    let why = error.to_string();
+    match error.cause() {
+        Cause::TimedOut { after } => CallFailure::TimedOut { after },
+        Cause::Connect(ConnectError::Unresolved { .. }) => CallFailure::Unresolved { why },
+        Cause::Connect(_) => CallFailure::Unreachable { why },
+        _ => CallFailure::Exchange { why },
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use larkspur_catalog::{AppType, EventTypeFacts, ScopeRule};
-use larkspur_store::{App, AppKind, Mode};
+use larkspur_catalog::{AppType, EventTypeFacts, Kind, Schema, ScopeRule};
+use larkspur_store::{App, AppConfig, AppKind, Mode, Subscriptions};
 use larkspur_wire::{AppId, EventType, TenantKey};
 use serde::{Deserialize, Serialize};
 
@@ -169,16 +169,25 @@ fn installed(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
     }
 }
 
+/// The subscriptions that count for a type: events and callbacks have their own.
+pub(crate) fn subscriptions<'a>(facts: &EventTypeFacts, config: &'a AppConfig) -> &'a Subscriptions {
+    match facts.kind {
+        Kind::Event => &config.events,
+        Kind::Callback => &config.callbacks,
+    }
+}
+
 fn subscribed(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
     let event_type = subject.event_type;
     let Some(version) = &app.published else { return Ok(()) };
-    let events = &version.config.events;
-    if !subject.facts.auto_subscribed && !events.types.contains(event_type) {
-        let drafted = app.draft.events.types.contains(event_type);
-        let fix = if drafted {
-            "publish a version of the app"
-        } else {
-            "subscribe to the type and publish a version"
+    let subscriptions_of = |config| subscriptions(subject.facts, config);
+    let published = subscriptions_of(&version.config);
+    if !subject.facts.auto_subscribed && !published.types.contains(event_type) {
+        let drafted = subscriptions_of(&app.draft).types.contains(event_type);
+        let fix = match (drafted, subject.facts.kind) {
+            (true, _) => "publish a version of the app",
+            (false, Kind::Event) => "subscribe to the type and publish a version",
+            (false, Kind::Callback) => "subscribe to it among the callbacks and publish a version",
         };
         return refuse(
             Gate::Subscribed,
@@ -186,11 +195,22 @@ fn subscribed(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
             fix.to_owned(),
         );
     }
-    match (events.mode, &app.event_url) {
+    let (kind, url) = match subject.facts.kind {
+        Kind::Event => ("events", &app.event_url),
+        Kind::Callback => ("callbacks", &app.callback_url),
+    };
+    match (published.mode, url) {
         (Mode::Webhook, None) => refuse(
             Gate::Subscribed,
-            "the app receives by webhook and has no request URL".to_owned(),
-            "set the request URL for events, or choose the persistent connection".to_owned(),
+            format!("the app receives {kind} by webhook and has no request URL for them"),
+            format!("set the request URL for {kind}, or choose the persistent connection"),
+        ),
+        // The only callback of schema 1.0 is that of old cards.
+        (Mode::Websocket, _) if subject.facts.kind == Kind::Callback && subject.facts.schema == Schema::V1 => refuse(
+            Gate::Subscribed,
+            format!("`{event_type}` goes by webhook only, and the app receives callbacks over a persistent connection"),
+            "choose webhook for the app's callbacks, or send cards that call back with `card.action.trigger`"
+                .to_owned(),
         ),
         _ => Ok(()),
     }

@@ -3,6 +3,7 @@
 //! Nothing here opens a socket, starts a task or reads a clock: the engine does that and asks these functions.
 
 mod app;
+mod call;
 mod credentials;
 mod gate;
 mod plan;
@@ -19,6 +20,7 @@ pub use app::{
     AppChange, AppError, NewApp, Rules, SecretChange, Selection, SubscriptionChange, change as change_app,
     create as create_app, publish as publish_app,
 };
+pub use call::{Call, CallRefusal};
 pub use credentials::Entropy;
 pub use gate::{Audience, Gate, Refusal, ResourceSubscribed, Subject, check};
 pub use plan::{Plan, Planned};

@@ -61,7 +61,7 @@ fn planned(subject: &Subject<'_>, app: &Arc<App>) -> Planned {
     let held = |scope: &str| config.is_some_and(|config| config.scopes.contains(scope));
     Planned {
         app: Arc::clone(app),
-        mode: config.map(|config| config.events.mode).unwrap_or_default(),
+        mode: config.map_or_else(Mode::default, |config| gate::subscriptions(subject.facts, config).mode),
         withheld: subject
             .facts
             .withheld_paths(&held)

@@ -75,22 +75,18 @@ impl<'a> Publication<'a> {
         }
         let body: Body<'_> = serde_json::from_slice(json).map_err(PublishError::malformed)?;
         let Some(facts) = catalog.find(body.event_type.as_str()) else {
+            if catalog.callback(body.event_type.as_str()).is_some() {
+                let event_type = body.event_type;
+                return Err(PublishError::IsCallback { event_type });
+            }
             let suggestion = catalog.suggest(body.event_type.as_str()).map(str::to_owned);
             return Err(PublishError::UnknownType {
                 event_type: body.event_type,
                 suggestion,
             });
         };
-        if facts.unverified && unverified == UnverifiedTypes::Refuse {
-            return Err(PublishError::Unverified {
-                event_type: body.event_type,
-            });
-        }
         let value: serde_json::Value = serde_json::from_str(body.event.get()).map_err(PublishError::malformed)?;
-        facts.validate(&value).map_err(|errors| PublishError::Payload {
-            event_type: body.event_type.clone(),
-            errors,
-        })?;
+        check_payload(&body.event_type, facts, &value, unverified)?;
         let tenant_key = if TENANTLESS.contains(&body.event_type.as_str()) {
             None
         } else {
@@ -130,6 +126,25 @@ impl<'a> Publication<'a> {
         }
         hash.finalize().into()
     }
+}
+
+/// Whether a payload of this type is taken.
+pub(crate) fn check_payload(
+    event_type: &EventType,
+    facts: &EventTypeFacts,
+    payload: &serde_json::Value,
+    unverified: UnverifiedTypes,
+) -> Result<(), PublishError> {
+    let event_type = || event_type.clone();
+    if facts.unverified && unverified == UnverifiedTypes::Refuse {
+        return Err(PublishError::Unverified {
+            event_type: event_type(),
+        });
+    }
+    facts.validate(payload).map_err(|errors| PublishError::Payload {
+        event_type: event_type(),
+        errors,
+    })
 }
 
 fn create_time(given: CreateTime) -> Result<TimestampMs, PublishError> {

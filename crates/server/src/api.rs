@@ -7,6 +7,7 @@ pub(crate) mod apps;
 pub(crate) mod attempts;
 pub(crate) mod backup;
 pub(crate) mod bindings;
+pub(crate) mod callbacks;
 pub(crate) mod calls;
 pub(crate) mod clock;
 pub(crate) mod deliveries;

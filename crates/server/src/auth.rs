@@ -166,7 +166,7 @@ pub(crate) async fn metrics(State(server): State<Arc<Server>>, request: Request,
 fn forbidden(role: TokenRole) -> Response {
     let may = match role {
         TokenRole::Admin => "do everything but this",
-        TokenRole::Publish => "publish events and nothing else",
+        TokenRole::Publish => "publish events, ask for callbacks, and nothing else",
         TokenRole::Metrics => "read the metrics and nothing else",
     };
     let detail = format!("this token may {may}");

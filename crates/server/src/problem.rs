@@ -53,6 +53,9 @@ pub(crate) struct Document {
     /// Goes into the header `Retry-After`.
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
+    /// The code that Feishu's clients show their user in this case, where one is documented.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feishu_code: Option<u32>,
 }
 
 /// One place where a payload does not fit its event type.
@@ -83,6 +86,7 @@ impl Problem {
             path: None,
             errors: Vec::new(),
             retry_after_seconds: None,
+            feishu_code: None,
         }))
     }
 
@@ -120,6 +124,12 @@ impl Problem {
     /// The same with how many seconds to wait before trying again.
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// The same with what Feishu's clients would show.
+    pub(crate) fn feishu_code(mut self, code: Option<u32>) -> Self {
+        self.0.feishu_code = code;
         self
     }
 
@@ -251,6 +261,21 @@ pub(crate) struct Missing;
 impl IntoResponses for Missing {
     fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
         problems(&[("404", "There is no such thing.")])
+    }
+}
+
+/// A route that asks an app.
+pub(crate) struct Asking;
+
+impl IntoResponses for Asking {
+    fn responses() -> BTreeMap<String, RefOr<ResponseSchema>> {
+        problems(&[
+            (
+                "502",
+                "The app could not be asked, failed, or answered what is no answer; `feishu_code` is what a user would see.",
+            ),
+            ("504", "The app did not answer in time."),
+        ])
     }
 }
 

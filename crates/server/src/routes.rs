@@ -18,8 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    apps, attempts, backup, bindings, calls, clock, deliveries, event_types, events, metrics, probe, publish,
-    resources, sessions, status, tokens,
+    apps, attempts, backup, bindings, callbacks, calls, clock, deliveries, event_types, events, metrics, probe,
+    publish, resources, sessions, status, tokens,
 };
 use crate::problem::Problem;
 use crate::server::{Server, guard};
@@ -47,7 +47,9 @@ fn monitors() -> OpenApiRouter<Arc<Server>> {
 
 /// Who has a token that publishes.
 fn producers() -> OpenApiRouter<Arc<Server>> {
-    OpenApiRouter::new().routes(routes!(publish::publish)) // POST /api/v1/events
+    OpenApiRouter::new()
+        .routes(routes!(publish::publish)) // POST /api/v1/events
+        .routes(routes!(callbacks::call)) // POST /api/v1/callbacks
 }
 
 /// Who has an admin token.

@@ -126,7 +126,7 @@ pub struct ResourceSubscription {
 pub enum TokenRole {
     /// Everything.
     Admin,
-    /// Publish events, nothing else.
+    /// Publish events and ask apps for callbacks, nothing else.
     Publish,
     /// Read the metrics, nothing else.
     Metrics,

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::detail::short;
@@ -26,6 +27,13 @@ pub struct Ack {
 #[error("the ack is no JSON object with a `code`: {detail}")]
 pub struct AckError {
     detail: String,
+}
+
+/// An answer to a callback that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the ack's `data` is {found}, and should be the answer's JSON in base64")]
+pub struct AnswerError {
+    found: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -85,9 +93,59 @@ impl Ack {
         Ok(Self { code: read.code, data })
     }
 
+    /// Reads the answer to a callback out of an ack's payload, strictly; `None` when there is none.
+    pub fn parse_answer(payload: &[u8]) -> Result<Option<Vec<u8>>, AnswerError> {
+        let Some(data) = serde_json::from_slice::<Read<'_>>(payload)
+            .ok()
+            .and_then(|read| read.data)
+        else {
+            return Ok(None);
+        };
+        match serde_json::from_str(data.get()) {
+            Ok(Value::Null) => Ok(None),
+            Ok(Value::String(text)) if text.is_empty() => Ok(None),
+            Ok(Value::String(text)) => BASE64.decode(text).map(Some).map_err(|_| AnswerError {
+                found: "text that is no base64",
+            }),
+            _ => Err(AnswerError { found: "no text" }),
+        }
+    }
+
     /// The payload: `{"code":200}`, with `data` only when there is an answer.
     pub fn write(&self) -> Vec<u8> {
         let data = self.data.as_ref().map(|json| BASE64.encode(json));
         serde_json::to_vec(&Write { code: self.code, data }).expect("an integer and a string are JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(payload: &str) -> Result<Option<Vec<u8>>, AnswerError> {
+        Ack::parse_answer(payload.as_bytes())
+    }
+
+    #[test]
+    fn an_answer_is_base64_or_nothing() {
+        assert_eq!(answer(r#"{"code":200,"data":"e30="}"#), Ok(Some(b"{}".to_vec())));
+        for none in [
+            r#"{"code":200}"#,
+            r#"{"code":200,"headers":null,"data":null}"#,
+            r#"{"code": 200, "data": ""}"#,
+        ] {
+            assert_eq!(answer(none), Ok(None), "{none}");
+        }
+    }
+
+    #[test]
+    fn an_answer_in_another_form_is_named() {
+        for (payload, found) in [
+            (r#"{"code":200,"data":{"toast":{}}}"#, "no text"),
+            (r#"{"code":200,"data":"{}"}"#, "text that is no base64"),
+        ] {
+            let error = answer(payload).unwrap_err();
+            assert!(error.to_string().contains(found), "{error}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::{Secret, TimestampMs};
 
-pub use write::{NewHeader, write_v1, write_v2};
+pub use write::{NewHeader, write_callback, write_card_v1, write_v1, write_v2};
 
 /// A receiver takes bodies up to this size.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -5,6 +5,8 @@ use larkspur_platform::{AckNotOk, AckWithoutBizRt, Assumptions};
 use larkspur_wire::ack;
 use larkspur_wire::frame::Frame;
 
+use crate::call::CallFailure;
+
 /// A client's answer to one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ack {
@@ -40,6 +42,22 @@ pub(super) fn judge(ack: &Ack, assumptions: &Assumptions) -> Result<(), String> 
             AckNotOk::Retry => Err(format!("the app answered code {code}")),
             AckNotOk::Accept => Ok(()),
         },
+    }
+}
+
+/// The answer to a callback, JSON; empty when the app answered nothing.
+pub(super) fn answer(ack: &Ack) -> Result<Bytes, CallFailure> {
+    match ack.code {
+        None => Err(CallFailure::NotAnAnswer {
+            detail: "the ack is not JSON with a `code`".to_owned(),
+        }),
+        Some(ack::CODE_OK) => match ack::Ack::parse_answer(&ack.payload) {
+            Ok(answer) => Ok(answer.unwrap_or_default().into()),
+            Err(error) => Err(CallFailure::NotAnAnswer {
+                detail: error.to_string(),
+            }),
+        },
+        Some(code) => Err(CallFailure::Code { code }),
     }
 }
 

@@ -14,6 +14,7 @@ use super::ack::{self, Ack};
 use super::room::{Answer, NotSent, Room};
 use super::session::Queued;
 use super::{Hub, SessionId};
+use crate::call::{CallFailure, Reply};
 use crate::push::Pushed;
 
 /// An event whose session ends before it is written is offered to this many more.
@@ -77,6 +78,29 @@ impl Hub {
             took: started.elapsed(),
             answer,
             outcome,
+        }
+    }
+
+    /// Asks the app for its answer to a callback, over one live session.
+    pub(crate) async fn call(&self, app: &AppId, push: SessionPush) -> Reply {
+        let mut target = None;
+        let acked = match self.room(app) {
+            Some(room) => self.exchange(&room, push, Instant::now(), &mut target).await,
+            None => Err(NotSent::NoSession.into()),
+        };
+        let code = acked.as_ref().ok().and_then(|ack| ack.code);
+        let answer = match acked {
+            Ok(ack) => ack::answer(&ack),
+            Err(NoAck::TimedOut { after }) => Err(CallFailure::TimedOut { after }),
+            Err(NoAck::NotSent(NotSent::NoSession)) => Err(CallFailure::NotOnline),
+            Err(failure) => Err(CallFailure::Exchange {
+                why: failure.to_string(),
+            }),
+        };
+        Reply {
+            target: target.map(|session: SessionId| session.to_string()).unwrap_or_default(),
+            code: code.and_then(|code| i32::try_from(code).ok()),
+            answer,
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Request, Response, header};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -143,6 +144,8 @@ pub(super) struct Answer {
     pub(super) body: Bytes,
     /// Whether the deadline or the endpoint cut the body off.
     pub(super) cut_off: bool,
+    /// Whether the body goes on where reading stopped.
+    pub(super) goes_on: bool,
 }
 
 impl Answer {
@@ -155,6 +158,7 @@ impl Answer {
             location: location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
             body: Bytes::new(),
             cut_off: false,
+            goes_on: false,
         };
         let mut body = response.into_body();
         let mut read = BytesMut::new();
@@ -164,6 +168,7 @@ impl Answer {
                     let data = frame.into_data().unwrap_or_default();
                     let wanted = data.len().min(bytes_max - read.len());
                     read.extend_from_slice(&data[..wanted]);
+                    answer.goes_on = wanted < data.len() || (read.len() == bytes_max && !body.is_end_stream());
                 }
                 Ok(None) => break,
                 Ok(Some(Err(_))) | Err(_) => {

@@ -10,7 +10,7 @@ use larkspur_platform::{Assumptions, TimestampUnit};
 use larkspur_store::App;
 use larkspur_wire::envelope::Challenge;
 use larkspur_wire::header::{LOG_ID, NONCE, REQUEST_ID, SIGNATURE, TIMESTAMP};
-use larkspur_wire::{hex, seal_body, sign};
+use larkspur_wire::{hex, seal_body, sign, sign_card_v1};
 
 use super::{Endpoint, WebhookPush};
 
@@ -28,17 +28,43 @@ pub(super) fn build(
     } else {
         push.body.clone()
     };
-    let timestamp = match assumptions.timestamp_unit {
+    let signed = (sealed || assumptions.sign_without_key).then(|| {
+        let timestamp = timestamp(push, assumptions);
+        let signature = sign(&timestamp, &nonce, &app.encrypt_key, &body);
+        [(TIMESTAMP, timestamp), (NONCE, nonce), (SIGNATURE, signature)]
+    });
+    request(endpoint, body, request_id, signed)
+}
+
+/// The request that carries the old card callback: in the clear even when the app has an Encrypt Key, and signed with
+/// the Verification Token. Go, Java and Python check a sealed one differently than Node does, and agree on this.
+pub(super) fn build_card_v1(
+    app: &App,
+    endpoint: &Endpoint,
+    push: &WebhookPush,
+    assumptions: &Assumptions,
+) -> Request<Full<Bytes>> {
+    let (_, nonce, request_id) = parts(&push.seed);
+    let timestamp = timestamp(push, assumptions);
+    let signature = sign_card_v1(&timestamp, &nonce, &app.verification_token, &push.body);
+    let signed = [(TIMESTAMP, timestamp), (NONCE, nonce), (SIGNATURE, signature)];
+    request(endpoint, push.body.clone(), request_id, Some(signed))
+}
+
+fn timestamp(push: &WebhookPush, assumptions: &Assumptions) -> String {
+    match assumptions.timestamp_unit {
         TimestampUnit::Seconds => push.signed_at.to_wire_seconds(),
         TimestampUnit::Milliseconds => push.signed_at.to_wire_ms(),
-    };
-    let mut headers = vec![(REQUEST_ID, request_id.clone()), (LOG_ID, request_id)];
-    if sealed || assumptions.sign_without_key {
-        let signature = sign(&timestamp, &nonce, &app.encrypt_key, &body);
-        headers.push((TIMESTAMP, timestamp));
-        headers.push((NONCE, nonce));
-        headers.push((SIGNATURE, signature));
     }
+}
+
+fn request(
+    endpoint: &Endpoint,
+    body: Bytes,
+    request_id: String,
+    signed: Option<[(&'static str, String); 3]>,
+) -> Request<Full<Bytes>> {
+    let named = [(REQUEST_ID, request_id.clone()), (LOG_ID, request_id)];
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = endpoint.uri().clone();
@@ -46,7 +72,7 @@ pub(super) fn build(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json; charset=utf-8"),
     );
-    for (name, value) in headers {
+    for (name, value) in named.into_iter().chain(signed.into_iter().flatten()) {
         let name: HeaderName = name.parse().expect("the protocol's header names are valid");
         let value = HeaderValue::try_from(value).expect("digits are valid in a header");
         request.headers_mut().insert(name, value);

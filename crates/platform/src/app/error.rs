@@ -65,6 +65,12 @@ pub enum AppError {
         /// The closest name there is.
         suggestion: Option<String>,
     },
+    /// It is a callback, and was put among the events.
+    #[error("`{event_type}` is a callback, not an event")]
+    IsCallback {
+        /// What was asked for.
+        event_type: EventType,
+    },
     /// Apps of this kind cannot subscribe to the type.
     #[error("a {} app cannot subscribe to `{event_type}`", kind_word(*kind))]
     TypeNotAllowed {
@@ -117,6 +123,7 @@ impl AppError {
             Self::UnknownScope { .. } => "unknown_scope",
             Self::ScopeNotHoldable { .. } => "scope_not_holdable",
             Self::UnknownType { .. } => "unknown_event_type",
+            Self::IsCallback { .. } => "is_callback",
             Self::TypeNotAllowed { .. } => "app_type_not_allowed",
             Self::MissingScope { .. } => "missing_scope",
             Self::Unverified { .. } => "unverified_event_type",
@@ -132,7 +139,10 @@ impl AppError {
             Self::Tenants { .. } => Some("tenants"),
             Self::SecretLength { member, .. } => Some(member),
             Self::UnknownScope { .. } | Self::ScopeNotHoldable { .. } => Some("scopes"),
-            Self::TypeNotAllowed { .. } | Self::MissingScope { .. } | Self::Unverified { .. } => Some("events.types"),
+            Self::IsCallback { .. }
+            | Self::TypeNotAllowed { .. }
+            | Self::MissingScope { .. }
+            | Self::Unverified { .. } => Some("events.types"),
             Self::UnknownType { path, .. } | Self::StoreAppConnection { path } => Some(path),
         }
     }
@@ -156,6 +166,7 @@ impl AppError {
                 suggestion: Some(name), ..
             } => format!("did you mean `{name}`?"),
             Self::UnknownType { suggestion: None, .. } => "see `larkspur event list` for what exists".to_owned(),
+            Self::IsCallback { .. } => "subscribe to it in `callbacks.types`".to_owned(),
             Self::MissingScope { .. } => "add one of them to the app's scopes in the same request".to_owned(),
             Self::Unverified { .. } => "set `assumptions.unverified_types = \"accept\"` to allow it".to_owned(),
             Self::StoreAppConnection { .. } => "set the mode to `webhook` and give a request URL".to_owned(),

@@ -60,6 +60,10 @@ pub(super) fn event_types(
         Selection::These(types) => {
             for event_type in types.difference(before) {
                 let Some(facts) = rules.catalog.find(event_type.as_str()) else {
+                    if rules.catalog.callback(event_type.as_str()).is_some() {
+                        let event_type = event_type.clone();
+                        return Err(AppError::IsCallback { event_type });
+                    }
                     let suggestion = rules.catalog.suggest(event_type.as_str()).map(str::to_owned);
                     let event_type = event_type.clone();
                     return Err(AppError::UnknownType {
@@ -132,11 +136,10 @@ pub(super) fn callbacks(
             for event_type in &types {
                 match rules.catalog.callback(event_type.as_str()) {
                     None => {
-                        let event_type = event_type.clone();
                         return Err(AppError::UnknownType {
-                            event_type,
+                            event_type: event_type.clone(),
                             path: "callbacks.types",
-                            suggestion: None,
+                            suggestion: rules.catalog.suggest_callback(event_type.as_str()).map(str::to_owned),
                         });
                     }
                     Some(facts) if !allowed(facts) => {

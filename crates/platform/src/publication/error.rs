@@ -41,6 +41,12 @@ pub enum PublishError {
         /// The closest name there is.
         suggestion: Option<String>,
     },
+    /// It is a callback, which is asked and not published.
+    #[error("`{event_type}` is a callback, not an event")]
+    IsCallback {
+        /// What was asked for.
+        event_type: EventType,
+    },
     /// No official page confirms the type, and the platform was set to refuse such types.
     #[error("no official page confirms `{event_type}`")]
     Unverified {
@@ -95,7 +101,7 @@ fn first(errors: &[PayloadError]) -> String {
 }
 
 impl PublishError {
-    pub(super) fn malformed(error: serde_json::Error) -> Self {
+    pub(crate) fn malformed(error: serde_json::Error) -> Self {
         Self::Malformed {
             detail: error.to_string(),
         }
@@ -109,6 +115,7 @@ impl PublishError {
             Self::TooMany { .. } => "too_many_events",
             Self::CreateTime { .. } => "bad_create_time",
             Self::UnknownType { .. } => "unknown_event_type",
+            Self::IsCallback { .. } => "is_callback",
             Self::Unverified { .. } => "unverified_event_type",
             Self::Payload { .. } => "payload_mismatch",
             Self::NoTenant => "no_tenant",
@@ -124,7 +131,7 @@ impl PublishError {
         match self {
             Self::Malformed { .. } | Self::TooLarge { .. } | Self::TooMany { .. } => None,
             Self::CreateTime { .. } => Some("create_time"),
-            Self::UnknownType { .. } | Self::Unverified { .. } => Some("event_type"),
+            Self::UnknownType { .. } | Self::IsCallback { .. } | Self::Unverified { .. } => Some("event_type"),
             Self::Payload { .. } => Some("event"),
             Self::NoTenant => Some("tenant_key"),
             Self::UnknownApp { .. } | Self::NotAddressed { .. } | Self::Misaddressed { .. } => Some("app_id"),
@@ -148,6 +155,7 @@ impl PublishError {
                 suggestion: Some(name), ..
             } => format!("did you mean `{name}`?"),
             Self::UnknownType { suggestion: None, .. } => "see `larkspur event list` for what exists".to_owned(),
+            Self::IsCallback { .. } => "send it to POST /api/v1/callbacks".to_owned(),
             Self::Unverified { .. } => "set `assumptions.unverified_types = \"accept\"` to allow it".to_owned(),
             Self::Payload { event_type, .. } => format!("see `larkspur event sample {event_type}` for one that fits"),
             Self::NoTenant => "add `tenant_key`, or set `publish.default_tenant`".to_owned(),

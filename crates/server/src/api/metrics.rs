@@ -23,6 +23,7 @@ pub(crate) async fn show(State(server): State<Arc<Server>>) -> Result<Response, 
     let measures = server.engine.measures();
     process(&mut text, &measures);
     events(&mut text, &server, &measures);
+    calls(&mut text, &server);
     queue(&mut text, &server).await?;
     pushes(&mut text, &measures);
     sessions(&mut text, &server);
@@ -100,6 +101,29 @@ fn events(text: &mut Exposition, server: &Server, measures: &Measures) {
     ] {
         text.family(name, Kind::Histogram, help);
         text.histogram(name, &[], reading);
+    }
+}
+
+fn calls(text: &mut Exposition, server: &Server) {
+    let counts = server.engine.counters();
+    for (name, help, value) in [
+        (
+            "larkspur_calls_answered_total",
+            "Callbacks that an app answered.",
+            counts.calls_answered,
+        ),
+        (
+            "larkspur_calls_failed_total",
+            "Callbacks that an app did not answer as it should.",
+            counts.calls_failed,
+        ),
+        (
+            "larkspur_calls_refused_total",
+            "Callbacks that no app was asked.",
+            counts.calls_refused,
+        ),
+    ] {
+        text.counter(name, help, value);
     }
 }
 

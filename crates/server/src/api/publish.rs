@@ -145,7 +145,7 @@ fn parse<'a>(server: &'a Server, json: &[u8]) -> Result<Publication<'a>, Problem
 }
 
 /// What a refused publication is answered; `json` is what was read, if the error is about that.
-fn problem(error: PublishError, json: Option<&[u8]>) -> Problem {
+pub(super) fn problem(error: PublishError, json: Option<&[u8]>) -> Problem {
     let status = match &error {
         PublishError::Malformed { .. } => match json.map(serde_json::from_slice::<IgnoredAny>) {
             Some(Err(error)) => {
@@ -160,7 +160,7 @@ fn problem(error: PublishError, json: Option<&[u8]>) -> Problem {
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let errors = match &error {
-        PublishError::Payload { errors, .. } => errors.iter().map(misfit).collect(),
+        PublishError::Payload { errors, .. } => errors.iter().map(|error| misfit(error, "event")).collect(),
         _ => Vec::new(),
     };
     Problem::new(status, error.code(), error.to_string())
@@ -169,12 +169,13 @@ fn problem(error: PublishError, json: Option<&[u8]>) -> Problem {
         .errors(errors)
 }
 
-fn misfit(error: &larkspur_catalog::PayloadError) -> Misfit {
+/// A misfit as the API shows it, its path from the member that holds the payload.
+pub(super) fn misfit(error: &larkspur_catalog::PayloadError, member: &str) -> Misfit {
     Misfit {
         path: if error.path.is_empty() {
-            "event".to_owned()
+            member.to_owned()
         } else {
-            format!("event.{}", error.path)
+            format!("{member}.{}", error.path)
         },
         expected: error.expected.clone(),
         found: error.found.to_owned(),

@@ -69,7 +69,7 @@ word! {
     Role = TokenRole {
         /// Everything.
         Admin,
-        /// Publish events, nothing else.
+        /// Publish events and ask apps for callbacks, nothing else.
         Publish,
         /// Read the metrics, nothing else.
         Metrics,

@@ -1,9 +1,13 @@
 //! Every route of the admin API, with every answer it documents.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use larkspur::{Router, State};
 use serde_json::{Value, json};
 
+use crate::callbacks::{Client, connected};
 use crate::client::{Answer, Call};
 use crate::contract::Operation;
 use crate::platform::{Platform, TENANT, wait_for};
@@ -18,6 +22,7 @@ const NOT_DRIVEN: [&str; 3] = ["408", "500", "503"];
 async fn every_documented_answer_is_given_and_fits_the_document() {
     let platform = Platform::start().await;
     successes(&platform).await;
+    callbacks(&platform).await;
     conflicts(&platform).await;
     removals(&platform).await;
     let publisher = json!({"name": "publisher", "role": "publish"});
@@ -31,6 +36,24 @@ async fn every_documented_answer_is_given_and_fits_the_document() {
     undriven.retain(|(_, path, status)| !(path.starts_with("/api/v1/clock") && status == "404"));
     undriven.retain(|(_, _, status)| !NOT_DRIVEN.contains(&status.as_str()));
     assert!(undriven.is_empty(), "documented and never seen: {undriven:#?}");
+}
+
+/// A client of the app that lets the first push pass and answers the others.
+async fn silent_once(platform: &Platform) -> Client {
+    let app = platform
+        .get(&format!("/api/v1/apps/{APP}?reveal=true"))
+        .await
+        .expect(200);
+    let answer = async |State(silent): State<Arc<AtomicBool>>| {
+        if silent.swap(false, Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        json!({"toast": {}})
+    };
+    let router = Router::new()
+        .fallback(answer)
+        .with_state(Arc::new(AtomicBool::new(true)));
+    connected(platform, &app, router).await
 }
 
 /// Drives every operation to its success.
@@ -114,6 +137,23 @@ async fn successes(platform: &Platform) {
     assert_eq!(backup.status, 200, "{backup:?}");
 }
 
+/// Asks an app that is not there, one that keeps silent, and one that answers.
+async fn callbacks(platform: &Platform) {
+    let call = json!({"event_type": "card.action.trigger", "event": {}, "app_id": APP});
+    let drive = async |status: u16| platform.send("POST", "/api/v1/callbacks", &call).await.expect(status);
+    drive(502).await;
+    let _client = silent_once(platform).await;
+    drive(504).await;
+    let called = drive(200).await;
+    assert_eq!(called["answer"], json!({"toast": {}}));
+    let unknown = json!({"event_type": "card.action.triger", "event": {}});
+    let refused = platform.send("POST", "/api/v1/callbacks", &unknown).await.expect(404);
+    assert!(
+        refused["hint"].as_str().unwrap().contains("card.action.trigger"),
+        "{refused}"
+    );
+}
+
 async fn conflicts(platform: &Platform) {
     wait_for("two backups at once", async || {
         let backup = || platform.send("POST", "/api/v1/backup", &Value::Null);
@@ -168,7 +208,8 @@ async fn refusals(platform: &Platform, operation: &Operation, publisher: &str) {
     if statuses.contains("401") {
         drive(&target, call(&target).without("authorization"), 401).await;
         drive(&target, call(&target).token("wrong"), 401).await;
-        if path != "/api/v1/events" || method != "POST" {
+        let produces = ["/api/v1/events", "/api/v1/callbacks"].contains(&path.as_str());
+        if !produces || method != "POST" {
             drive(&target, call(&target).token(publisher), 403).await;
         }
     }

@@ -24,10 +24,10 @@ pub struct NewHeader<'a> {
 }
 
 #[derive(Serialize)]
-struct BodyV2<'a> {
+struct BodyV2<'a, E> {
     schema: &'static str,
     header: HeaderV2<'a>,
-    event: &'a RawValue,
+    event: &'a E,
 }
 
 #[derive(Serialize)]
@@ -52,10 +52,30 @@ struct BodyV1<'a> {
 
 /// A payload in an envelope of schema 2.0.
 pub fn write_v2(header: &NewHeader<'_>, event: &RawValue) -> Vec<u8> {
+    body_v2(header, header.create_time.to_wire_ms(), &event)
+}
+
+/// A callback in its envelope: schema 2.0, with the time in microseconds.
+///
+/// See <https://open.feishu.cn/document/uAjLw4CM/ukzMukzMukzM/feishu-cards/card-callback-communication>.
+pub fn write_callback(header: &NewHeader<'_>, event: &Map<String, Value>) -> Vec<u8> {
+    body_v2(header, header.create_time.to_wire_us(), event)
+}
+
+/// The old card callback (`card.action.trigger_v1`), which has no envelope: its payload with the tenant filled in.
+///
+/// See <https://open.feishu.cn/document/ukTMukTMukTM/uYzM3QjL2MzN04iNzcDN/configuring-card-callbacks/card-callback-structure>.
+pub fn write_card_v1(tenant_key: &TenantKey, payload: &Map<String, Value>) -> Vec<u8> {
+    let mut payload = payload.clone();
+    payload.insert("tenant_key".to_owned(), tenant_key.as_str().into());
+    Value::Object(payload).to_string().into_bytes()
+}
+
+fn body_v2(header: &NewHeader<'_>, create_time: String, event: &impl Serialize) -> Vec<u8> {
     let header = HeaderV2 {
         event_id: header.event_id,
         event_type: header.event_type,
-        create_time: header.create_time.to_wire_ms(),
+        create_time,
         token: header.token.expose(),
         app_id: header.app_id,
         tenant_key: header.tenant_key,
@@ -65,7 +85,7 @@ pub fn write_v2(header: &NewHeader<'_>, event: &RawValue) -> Vec<u8> {
         header,
         event,
     };
-    serde_json::to_vec(&body).expect("strings and raw JSON are JSON")
+    serde_json::to_vec(&body).expect("strings and JSON are JSON")
 }
 
 /// A payload in an envelope of schema 1.0, its own `type`, `app_id` and `tenant_key` filled in; fails when the payload

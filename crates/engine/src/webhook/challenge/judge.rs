@@ -90,6 +90,7 @@ mod tests {
             location: None,
             body: body.to_owned().into(),
             cut_off: false,
+            goes_on: false,
         };
         judge("c0ffee", &answer, Duration::from_secs(1))
     }
@@ -166,6 +167,7 @@ mod tests {
             location: None,
             body: r#"{"chal"#.into(),
             cut_off: true,
+            goes_on: false,
         };
         let after = Duration::from_secs(1);
         assert_eq!(judge("c0ffee", &answer, after), Err(ChallengeError::TimedOut { after }));
