@@ -1,112 +1,73 @@
 //! One delivery: rendered for its app, pushed by its mode, settled.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use larkspur_platform::{
     Audience, RetryBody, RetryConnection, RetryMessageId, Subject, check, next_try, push_seed, render,
 };
-use larkspur_store::{App, Attempt, Claim, DeliveryId, EventRow, Mode, NewDelivery, Settlement, Verdict};
-use larkspur_wire::{AppId, TimestampMs, hex};
+use larkspur_store::{App, Attempt, Mode, Settlement, Verdict};
+use larkspur_wire::{TimestampMs, hex};
 use tracing::Instrument;
 
 use crate::activity::Activity;
 use crate::counters::count;
-use crate::engine::Engine;
+use crate::engine::{Engine, LEASE};
 use crate::hub::{SessionId, SessionPush};
+use crate::leased::Leased;
 use crate::publish::mode;
 use crate::push::Pushed;
+use crate::settle::Settled;
 use crate::webhook::{Endpoint, WebhookPush};
 
 /// The log keeps this much of an answer: enough for an error page's message.
 const ANSWER_LOGGED_MAX: usize = 1_024;
 
-/// A delivery that this node has leased.
-#[derive(Debug)]
-pub(crate) struct Leased {
-    id: DeliveryId,
-    app_id: AppId,
-    withheld: Vec<String>,
-    attempts_before: u32,
-    generation: u32,
-    event: Arc<EventRow>,
-    /// When it was accepted, if that was in this process.
-    since: Option<Instant>,
-}
-
-impl Leased {
-    /// A delivery that was accepted just now.
-    pub(crate) fn first(delivery: NewDelivery, event: Arc<EventRow>) -> Self {
-        let NewDelivery { id, app_id, withheld } = delivery;
-        Self {
-            id,
-            app_id,
-            withheld,
-            attempts_before: 0,
-            generation: 1,
-            event,
-            since: Some(Instant::now()),
-        }
-    }
-
-    /// A delivery that was claimed because it is due.
-    pub(crate) fn again(claim: Claim) -> Self {
-        let Claim { delivery, event } = claim;
-        Self {
-            id: delivery.id,
-            app_id: delivery.app_id,
-            withheld: delivery.withheld,
-            attempts_before: delivery.attempts,
-            generation: delivery.generation,
-            event: Arc::new(event),
-            since: None,
-        }
-    }
-
-    /// How long ago the event was accepted: to the microsecond, or for an older one to the millisecond.
-    fn age(&self, now: TimestampMs) -> Duration {
-        let age_ms = u64::try_from(now.0.saturating_sub(self.event.accepted_at.0)).unwrap_or_default();
-        self.since
-            .map_or(Duration::from_millis(age_ms), |since| since.elapsed())
-    }
-
-    /// Names what is done for this delivery in logs and traces. Never the payload.
-    fn span(&self) -> tracing::Span {
-        tracing::info_span!(
-            "push",
-            event.id = %self.event.id,
-            delivery.id = %self.id,
-            app.id = %self.app_id,
-            attempt = self.attempts_before.saturating_add(1),
-        )
-    }
+/// A push that has begun. One that breaks off gives its slot back too, and the lease runs out on disk.
+struct Flight<'a> {
+    engine: &'a Engine,
+    leased: &'a Leased,
+    landed: bool,
 }
 
 /// A push that was not even tried: the app is gone, or may not have the event any more.
 struct Hopeless(String);
 
 impl Engine {
-    /// Pushes a delivery as soon as its app has a free slot. What does not fit in memory is claimed again when its
-    /// lease has run out.
-    pub(crate) fn push_soon(&self, leased: Leased) {
-        if self.flights().enter(leased.id, leased.generation) {
-            let engine = self.clone();
-            let span = leased.span();
-            self.spawn(async move { engine.deliver(leased).await }.instrument(span));
+    /// Takes the place that was reserved for a delivery of an event that was accepted just now.
+    pub(crate) fn enter(&self, leased: Leased) {
+        self.flights().lease(leased.id, leased.generation);
+        let (app_id, bytes) = (leased.app_id.clone(), leased.bytes());
+        let start = self.flights().scheduler().enter(&app_id, leased, bytes);
+        if let Some(leased) = start {
+            self.push_soon(leased);
         }
     }
 
-    async fn deliver(&self, leased: Leased) {
-        let slots = self.flights().slots(&leased.app_id);
-        let slot = tokio::select! {
-            biased;
-            () = self.stopping().cancelled() => return,
-            slot = slots.acquire() => slot,
+    /// Pushes a delivery, and then those of its app that wait for its slot.
+    pub(crate) fn push_soon(&self, leased: Leased) {
+        let engine = self.clone();
+        self.spawn(async move {
+            let mut next = Some(leased);
+            while let Some(leased) = next {
+                let span = leased.span();
+                next = engine.deliver(leased).instrument(span).await;
+            }
+        });
+    }
+
+    /// Pushes a delivery; answers what its slot is for next.
+    async fn deliver(&self, leased: Leased) -> Option<Leased> {
+        if self.stopping().is_cancelled() {
+            return None;
+        }
+        let mut flight = Flight {
+            engine: self,
+            leased: &leased,
+            landed: false,
         };
         let started_at = self.clock().now();
         let tried = self.attempt(&leased, started_at).await;
-        drop(slot);
         let ended_at = self.clock().now();
         let number = leased.attempts_before.saturating_add(1);
         let (pushed, verdict) = match tried {
@@ -117,6 +78,23 @@ impl Engine {
             Err(Hopeless(why)) => (not_tried(why), Verdict::Dead),
         };
         self.conclude(&leased, pushed, verdict, number, started_at).await;
+        flight.landed = true;
+        self.land(&leased, verdict == Verdict::Delivered)
+    }
+
+    /// Gives a slot back; answers the app's next delivery, which has it now.
+    fn land(&self, leased: &Leased, taken: bool) -> Option<Leased> {
+        let flights = self.flights();
+        let now = flights.now(self.clock().now());
+        let mut scheduler = flights.scheduler();
+        let before = scheduler.wake();
+        let next = scheduler.ended(&leased.app_id, leased.bytes(), taken, now);
+        let is_news = scheduler.wake() != before;
+        drop(scheduler);
+        if is_news {
+            flights.ring();
+        }
+        next
     }
 
     async fn attempt(&self, leased: &Leased, started_at: TimestampMs) -> Result<Pushed, Hopeless> {
@@ -201,8 +179,12 @@ impl Engine {
         }
         let settings = self.settings();
         let first = leased.event.accepted_at;
+        let own = self
+            .apps()
+            .get(&leased.app_id)
+            .and_then(|app| app.delivery.retry_seconds.clone());
         let next = next_try(
-            &settings.delivery,
+            own.as_deref().unwrap_or(&settings.delivery.retry_seconds),
             settings.assumptions.retry_from,
             number,
             first,
@@ -255,9 +237,11 @@ impl Engine {
                 error: error.clone(),
             },
             verdict,
+            in_order: leased.in_order,
         };
-        self.settle(settlement).await;
-        self.announce(Activity::Attempted {
+        let app_id = leased.app_id.clone();
+        self.settle(Settled { app_id, settlement }).await;
+        self.announce(|| Activity::Attempted {
             event_id: leased.event.id.clone(),
             event_type: leased.event.event_type.clone(),
             app_id: leased.app_id.clone(),
@@ -274,6 +258,21 @@ impl Engine {
             },
             dead: verdict == Verdict::Dead,
         });
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if self.landed {
+            return;
+        }
+        let Self { engine, leased, .. } = self;
+        engine.flights().leave(leased.id);
+        let now = engine.clock().now();
+        engine.flights().due([(&leased.app_id, now.saturating_add(LEASE))], now);
+        if let Some(next) = engine.land(leased, false) {
+            engine.push_soon(next);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larkspur_catalog::Catalog;
 use larkspur_platform::{AppChange, NewApp, Settings, SettingsError};
-use larkspur_store::{App, Binding, BindingKey, ResourceSubscription, Settlement, Store, StoreError};
+use larkspur_store::{App, Binding, BindingKey, ResourceSubscription, Store, StoreError};
 use larkspur_wire::AppId;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio::time::{timeout, timeout_at};
@@ -21,6 +21,7 @@ use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::registry::{Apps, Registry, RegistryError};
+use crate::settle::Settled;
 use crate::webhook::{WebhookClient, WebhookSetupError};
 use crate::{retention, settle, tickets};
 
@@ -30,6 +31,8 @@ pub(crate) const LEASE: Duration = Duration::from_mins(1);
 const ACTIVITY_MAX: usize = 4_096;
 /// Attempts that wait to be written; pushing waits when the store is this far behind.
 const SETTLEMENTS_MAX: usize = 10_000;
+/// Apps that have connected and wait to be noticed; more are noticed at their next push.
+const CONNECTED_MAX: usize = 1_024;
 /// Of the time there is to end, kept back from pushes for closing sessions and writing down how the pushes did.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -64,15 +67,13 @@ struct Inner {
     webhook: WebhookClient,
     registry: Registry,
     flights: Flights,
-    settlements: mpsc::Sender<Settlement>,
+    settlements: mpsc::Sender<Settled>,
     activity: broadcast::Sender<Activity>,
     counters: Counters,
     metrics: Metrics,
     readiness: Readiness,
     /// One for each callback that may be under way.
     calls: Semaphore,
-    /// Rung when a delivery may have become due earlier than was known.
-    due: Arc<tokio::sync::Notify>,
     stop: CancellationToken,
     tasks: TaskTracker,
     /// Cancelled when no more attempts come.
@@ -92,24 +93,17 @@ impl Engine {
         let settings = Arc::new(settings);
         let (activity, _) = broadcast::channel(ACTIVITY_MAX);
         let webhook = WebhookClient::new(&settings.delivery, &settings.assumptions)?;
+        let (opened, connected) = mpsc::channel(CONNECTED_MAX);
         let hub = Hub::new(
             settings.sessions.clone(),
             settings.assumptions.clone(),
             Arc::clone(&clock),
             activity.clone(),
+            opened,
         );
         let registry = Registry::open(catalog, Arc::clone(&settings), Arc::clone(&store), webhook.clone()).await?;
         store.release_leases(clock.now()).await?;
         let (settlements, to_settle) = mpsc::channel(SETTLEMENTS_MAX);
-        let due = Arc::new(tokio::sync::Notify::new());
-        let (settled, settling) = (CancellationToken::new(), TaskTracker::new());
-        settling.spawn(settle::run(
-            Arc::clone(&store),
-            to_settle,
-            Arc::clone(&due),
-            settled.clone(),
-        ));
-        settling.close();
         let engine = Self {
             inner: Arc::new(Inner {
                 flights: Flights::new(settings.delivery.in_flight_per_app),
@@ -126,13 +120,20 @@ impl Engine {
                 metrics: Metrics::new(),
                 readiness: Readiness::default(),
                 calls: Semaphore::new(CALLS_MAX),
-                due,
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
-                settled,
-                settling,
+                settled: CancellationToken::new(),
+                settling: TaskTracker::new(),
             }),
         };
+        for app in engine.apps().iter() {
+            engine.flights().configure(app, engine.clock().now());
+        }
+        engine.learn_backlog().await?;
+        let settling = settle::run(engine.clone(), to_settle, engine.inner.settled.clone());
+        engine.inner.settling.spawn(settling);
+        engine.inner.settling.close();
+        engine.spawn(crate::retry::watch(engine.clone(), connected));
         engine.spawn(crate::retry::run(engine.clone()));
         engine.spawn(tickets::run(engine.clone()));
         engine.spawn(retention::run(engine.clone()));
@@ -206,13 +207,18 @@ impl Engine {
 
     /// Makes an app. Its request URLs must answer the challenge.
     pub async fn create_app(&self, new: NewApp) -> Result<Arc<App>, RegistryError> {
-        self.inner.registry.create(new, self.inner.clock.now()).await
+        let now = self.inner.clock.now();
+        let app = self.inner.registry.create(new, now).await?;
+        self.inner.flights.configure(&app, now);
+        Ok(app)
     }
 
     /// Changes an app. A request URL that changes must answer the challenge; a new App Secret ends its sessions.
     pub async fn update_app(&self, id: &AppId, change: AppChange) -> Result<Arc<App>, RegistryError> {
         let new_secret = change.app_secret.is_some();
-        let app = self.inner.registry.update(id, change, self.inner.clock.now()).await?;
+        let now = self.inner.clock.now();
+        let app = self.inner.registry.update(id, change, now).await?;
+        self.inner.flights.configure(&app, now);
         if new_secret {
             self.inner.hub.disconnect(id);
         }
@@ -227,6 +233,7 @@ impl Engine {
     /// Removes an app and ends its sessions; its log stays.
     pub async fn delete_app(&self, id: &AppId) -> Result<(), RegistryError> {
         self.inner.registry.delete(id).await?;
+        self.inner.flights.scheduler().remove(id);
         self.inner.hub.disconnect(id);
         Ok(())
     }
@@ -285,19 +292,17 @@ impl Engine {
         &self.inner.stop
     }
 
-    pub(crate) fn due(&self) -> &tokio::sync::Notify {
-        &self.inner.due
-    }
-
     /// Hands an attempt to the one who writes them down; waits only when thousands are waiting.
-    pub(crate) async fn settle(&self, settlement: Settlement) {
+    pub(crate) async fn settle(&self, settled: Settled) {
         // The other end outlives every push, except when shutting down took too long: then the lease runs out.
-        let _ = self.inner.settlements.send(settlement).await;
+        let _ = self.inner.settlements.send(settled).await;
     }
 
-    pub(crate) fn announce(&self, activity: Activity) {
-        // Nobody may be watching.
-        let _ = self.inner.activity.send(activity);
+    /// Tells whoever watches; nothing is put together when nobody does.
+    pub(crate) fn announce(&self, activity: impl FnOnce() -> Activity) {
+        if self.inner.activity.receiver_count() > 0 {
+            let _ = self.inner.activity.send(activity());
+        }
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

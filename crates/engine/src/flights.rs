@@ -1,65 +1,118 @@
-//! Deliveries on their way: one app's trouble uses up its own slots only, and none is pushed twice at once.
+//! Deliveries that this node has leased: each is in memory once, and each app's are pushed a few at a time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use larkspur_store::DeliveryId;
-use larkspur_wire::AppId;
-use tokio::sync::Semaphore;
+use larkspur_platform::{LaneLimits, Now, Scheduler};
+use larkspur_store::{App, DeliveryId};
+use larkspur_wire::{AppId, TimestampMs};
+use tokio::sync::Notify;
 
-/// Deliveries in memory at once; what does not fit stays a due row on disk.
-const FLIGHTS_MAX: usize = 20_000;
+use crate::leased::Leased;
 
-/// What is on its way.
+/// The scheduler, the leases, and the bell that is rung when there may be something to claim.
 #[derive(Debug)]
 pub(crate) struct Flights {
-    per_app_max: usize,
-    slots: Mutex<HashMap<AppId, Arc<Semaphore>>>,
-    /// The generation under which each delivery is leased now.
+    limits: LaneLimits,
+    scheduler: Mutex<Scheduler<Leased>>,
+    /// The generation under which each delivery in memory is leased now.
     generations: Mutex<HashMap<DeliveryId, u32>>,
+    due: Notify,
+    started: Instant,
 }
 
 impl Flights {
-    pub(crate) fn new(per_app_max: usize) -> Self {
+    pub(crate) fn new(in_flight_per_app: usize) -> Self {
+        let limits = LaneLimits {
+            in_flight: in_flight_per_app,
+            per_second: None,
+            paused: false,
+        };
         Self {
-            per_app_max,
-            slots: Mutex::default(),
+            limits,
+            scheduler: Mutex::new(Scheduler::new(limits)),
             generations: Mutex::default(),
+            due: Notify::new(),
+            started: Instant::now(),
         }
     }
 
-    /// Whether the delivery may take off. One that is on its way already may not; its lease has just been renewed by
+    /// The time for the scheduler.
+    pub(crate) fn now(&self, clock: TimestampMs) -> Now {
+        Now {
+            clock,
+            elapsed: self.started.elapsed(),
+        }
+    }
+
+    /// The state of every lane. Held for moments only, never across a wait.
+    pub(crate) fn scheduler(&self) -> MutexGuard<'_, Scheduler<Leased>> {
+        self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what the app says about its own limits.
+    pub(crate) fn configure(&self, app: &App, clock: TimestampMs) {
+        let of_app = &app.delivery;
+        let limits = LaneLimits {
+            in_flight: of_app
+                .in_flight_max
+                .map_or(self.limits.in_flight, |max| max.get() as usize),
+            per_second: of_app.per_second_max.map(std::num::NonZeroU32::get),
+            paused: of_app.paused,
+        };
+        self.scheduler().configure(&app.id, limits, self.now(clock));
+        self.ring();
+    }
+
+    /// Rows of these apps are due at these times, as the store has them now.
+    pub(crate) fn due<'a>(&self, rows: impl IntoIterator<Item = (&'a AppId, TimestampMs)>, clock: TimestampMs) {
+        let now = self.now(clock);
+        let mut scheduler = self.scheduler();
+        let before = scheduler.wake();
+        for (app, at) in rows {
+            scheduler.due(app, at, now);
+        }
+        let is_news = scheduler.wake() != before;
+        drop(scheduler);
+        if is_news {
+            self.ring();
+        }
+    }
+
+    /// Whether the delivery may take off. One that is in memory already may not; its lease has just been renewed by
     /// whoever claimed it again, so its settlement will use the new generation.
-    pub(crate) fn enter(&self, delivery: DeliveryId, generation: u32) -> bool {
-        let mut generations = self.generations();
-        if let Some(known) = generations.get_mut(&delivery) {
+    pub(crate) fn lease(&self, delivery: DeliveryId, generation: u32) -> bool {
+        let mut is_new = true;
+        let renew = |known: &mut u32| {
             *known = generation.max(*known);
-            return false;
-        }
-        let fits = generations.len() < FLIGHTS_MAX;
-        if fits {
-            generations.insert(delivery, generation);
-        }
-        fits
+            is_new = false;
+        };
+        self.generations()
+            .entry(delivery)
+            .and_modify(renew)
+            .or_insert(generation);
+        is_new
     }
 
-    /// Ends a flight; answers the generation to settle under.
+    /// The delivery leaves memory; answers the generation to settle under.
     pub(crate) fn leave(&self, delivery: DeliveryId) -> u32 {
         self.generations().remove(&delivery).unwrap_or_default()
     }
 
-    /// Room for more.
-    pub(crate) fn free(&self) -> usize {
-        FLIGHTS_MAX.saturating_sub(self.generations().len())
+    /// Something may have to be claimed earlier than was known.
+    pub(crate) fn ring(&self) {
+        self.due.notify_one();
     }
 
-    /// The slots of an app.
-    pub(crate) fn slots(&self, app: &AppId) -> Arc<Semaphore> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slots = slots
-            .entry(app.clone())
-            .or_insert_with(|| Arc::new(Semaphore::new(self.per_app_max)));
-        Arc::clone(slots)
+    /// Returns when it was rung.
+    pub(crate) async fn rung(&self) {
+        self.due.notified().await;
+    }
+
+    /// When a moment of the scheduler's own time comes.
+    pub(crate) fn instant(&self, elapsed: std::time::Duration) -> Instant {
+        self.started + elapsed
     }
 
     fn generations(&self) -> MutexGuard<'_, HashMap<DeliveryId, u32>> {
@@ -72,21 +125,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_delivery_on_its_way_does_not_take_off_again_and_settles_under_its_newest_lease() {
+    fn a_delivery_in_memory_does_not_take_off_again_and_settles_under_its_newest_lease() {
         let flights = Flights::new(1);
-        assert!(flights.enter(DeliveryId(1), 1));
-        assert!(!flights.enter(DeliveryId(1), 2));
+        assert!(flights.lease(DeliveryId(1), 1));
+        assert!(!flights.lease(DeliveryId(1), 2));
         assert_eq!(flights.leave(DeliveryId(1)), 2);
-        assert!(flights.enter(DeliveryId(1), 3));
-    }
-
-    #[test]
-    fn what_does_not_fit_in_memory_stays_on_disk() {
-        let flights = Flights::new(1);
-        for id in 0..FLIGHTS_MAX {
-            assert!(flights.enter(DeliveryId(id as u128), 1));
-        }
-        assert!(!flights.enter(DeliveryId(u128::MAX), 1));
-        assert_eq!(flights.free(), 0);
+        assert!(flights.lease(DeliveryId(1), 3));
     }
 }

@@ -54,6 +54,7 @@ struct Shared {
     assumptions: Assumptions,
     clock: Arc<dyn Clock>,
     activity: broadcast::Sender<Activity>,
+    opened: mpsc::Sender<AppId>,
     client_config: ClientConfig,
     rooms: RwLock<HashMap<AppId, Arc<Room>>>,
     tickets: Mutex<Tickets>,
@@ -75,6 +76,7 @@ impl Hub {
         assumptions: Assumptions,
         clock: Arc<dyn Clock>,
         activity: broadcast::Sender<Activity>,
+        opened: mpsc::Sender<AppId>,
     ) -> Self {
         let ticket_ttl = Duration::from_secs(u64::from(assumptions.ticket_ttl_seconds));
         let client_config = client_config(&settings);
@@ -84,6 +86,7 @@ impl Hub {
                 assumptions,
                 clock,
                 activity,
+                opened,
                 client_config,
                 rooms: RwLock::default(),
                 tickets: Mutex::new(Tickets::new(ticket_ttl)),
@@ -180,6 +183,8 @@ impl Hub {
         });
         let online = seat.take(Arc::clone(&session));
         shared.counters.count(|counts| &mut counts.sessions_opened);
+        // Whoever listens may be behind; it only makes the app's backlog go slower.
+        let _ = shared.opened.try_send(room.app_id.clone());
         self.announce(Activity::SessionOpened {
             app_id: room.app_id.clone(),
             session_id,

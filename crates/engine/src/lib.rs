@@ -8,6 +8,7 @@ mod deliver;
 mod engine;
 mod flights;
 mod hub;
+mod leased;
 mod metrics;
 mod publish;
 mod push;

@@ -1,5 +1,7 @@
 //! Publishing: who gets the event is planned, and everything is on disk before the producer is answered.
 
+mod places;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,14 +9,15 @@ use std::time::Instant;
 use larkspur_platform::{
     Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, resolve,
 };
-use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, StoreError};
+use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, Start, StoreError};
 use larkspur_wire::{AppId, EventId, EventType, TimestampMs};
 
 use crate::activity::Activity;
 use crate::counters::{add, count};
-use crate::deliver::Leased;
 use crate::engine::{Engine, LEASE};
+use crate::leased::Leased;
 use crate::resource::Subscribed;
+use places::Places;
 
 /// What became of a published event.
 #[derive(Clone, Debug)]
@@ -89,9 +92,10 @@ impl Engine {
     ) -> Result<Vec<Result<Published, PublishError>>, StoreError> {
         let started = Instant::now();
         let mut bound_here = HashMap::new();
+        let mut places = Places::new(self);
         let mut prepared = Vec::with_capacity(publications.len());
         for publication in publications {
-            prepared.push(self.prepare(publication, &mut bound_here).await?);
+            prepared.push(self.prepare(publication, &mut bound_here, &mut places).await?);
         }
         let events = prepared
             .iter()
@@ -99,6 +103,7 @@ impl Engine {
             .map(|one| one.event.clone())
             .collect();
         let mut accepted = self.store().accept(events).await?.into_iter();
+        places.handed_over();
         self.metrics().accepted_after.add(started.elapsed());
         let finish = |one: Result<Prepared, PublishError>| {
             let one = one?;
@@ -117,6 +122,7 @@ impl Engine {
         &self,
         publication: Publication<'_>,
         bound_here: &mut HashMap<BindingKey, AppId>,
+        places: &mut Places<'_>,
     ) -> Result<Result<Prepared, PublishError>, StoreError> {
         let apps = self.apps();
         if let Some(app_id) = publication.app_id.as_ref().filter(|id| apps.get(id).is_none()) {
@@ -151,10 +157,16 @@ impl Engine {
             _ => Vec::new(),
         };
         bound_here.extend(binds.iter().cloned());
-        Ok(Ok(self.planned(publication, plan, binds)))
+        Ok(Ok(self.planned(publication, plan, binds, places)))
     }
 
-    fn planned(&self, publication: Publication<'_>, plan: Plan, binds: Vec<(BindingKey, AppId)>) -> Prepared {
+    fn planned(
+        &self,
+        publication: Publication<'_>,
+        plan: Plan,
+        binds: Vec<(BindingKey, AppId)>,
+        places: &mut Places<'_>,
+    ) -> Prepared {
         let now = self.clock().now();
         let row = EventRow {
             id: publication
@@ -178,7 +190,7 @@ impl Engine {
             deliveries: plan
                 .deliveries
                 .iter()
-                .map(|planned| new_delivery(planned, now))
+                .map(|planned| new_delivery(planned, places.start(&planned.app.id, now), now))
                 .collect(),
             lease_until: now.saturating_add(LEASE),
             binds,
@@ -192,16 +204,24 @@ impl Engine {
 
     fn finish(&self, one: Prepared, accepted: Accepted, explain: bool) -> Result<Published, PublishError> {
         let Prepared { event, row, plan } = one;
-        let (deliveries, repeated) = match accepted {
-            Accepted::New => (event.deliveries, false),
-            Accepted::Repeated(deliveries) => (deliveries, true),
+        if accepted != Accepted::New {
+            let leased = event.deliveries.iter().filter(|one| one.start == Start::Leased);
+            leased.for_each(|one| self.give_back(&one.app_id));
+        }
+        let ids = |deliveries: &[NewDelivery]| deliveries.iter().map(|one| (one.id, one.app_id.clone())).collect();
+        let (made, repeated) = match accepted {
+            Accepted::New => (ids(&event.deliveries), false),
+            Accepted::Repeated(made) => (made, true),
             Accepted::Conflict => return Err(PublishError::Conflict { event_id: event.id }),
         };
         let answer = Published {
             event_id: row.id.clone(),
             event_type: row.event_type.clone(),
             repeated,
-            deliveries: deliveries.iter().map(|delivery| self.published(delivery)).collect(),
+            deliveries: made
+                .into_iter()
+                .map(|(id, app_id)| self.published(id, app_id))
+                .collect(),
             refused: plan.refused_by_gate(),
             explanations: explain.then(|| explanations(&plan)),
             warnings: plan.warnings,
@@ -211,38 +231,42 @@ impl Engine {
             return Ok(answer);
         }
         count(&self.counts().events_accepted);
-        add(&self.counts().deliveries, deliveries.len() as u64);
-        self.announce(Activity::Published {
+        add(&self.counts().deliveries, event.deliveries.len() as u64);
+        self.announce(|| Activity::Published {
             event_id: row.id.clone(),
             event_type: row.event_type.clone(),
-            deliveries: deliveries.len(),
+            deliveries: event.deliveries.len(),
         });
-        for delivery in deliveries {
-            self.push_soon(Leased::first(delivery, Arc::clone(&row)));
+        for delivery in event.deliveries {
+            match delivery.start {
+                Start::Leased => self.enter(Leased::first(delivery, Arc::clone(&row))),
+                Start::Due | Start::InOrder { .. } => {
+                    self.flights()
+                        .due([(&delivery.app_id, row.accepted_at)], row.accepted_at);
+                }
+            }
         }
         Ok(answer)
     }
 
-    fn published(&self, delivery: &NewDelivery) -> PublishedDelivery {
+    fn published(&self, delivery_id: DeliveryId, app_id: AppId) -> PublishedDelivery {
         PublishedDelivery {
-            delivery_id: delivery.id,
-            app_id: delivery.app_id.clone(),
-            mode: self
-                .apps()
-                .get(&delivery.app_id)
-                .map_or_else(Mode::default, |app| mode(app)),
-            online: self.hub().online(&delivery.app_id),
+            delivery_id,
+            mode: self.apps().get(&app_id).map_or_else(Mode::default, |app| mode(app)),
+            online: self.hub().online(&app_id),
+            app_id,
         }
     }
 }
 
-fn new_delivery(planned: &Planned, accepted_at: TimestampMs) -> NewDelivery {
-    let milliseconds = u64::try_from(accepted_at.0).unwrap_or_default();
+fn new_delivery(planned: &Planned, start: Start, now: TimestampMs) -> NewDelivery {
+    let milliseconds = u64::try_from(now.0).unwrap_or_default();
     let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &crate::random::bytes()).into_uuid();
     NewDelivery {
         id: DeliveryId(id.as_u128()),
         app_id: planned.app.id.clone(),
         withheld: planned.withheld.clone(),
+        start,
     }
 }
 

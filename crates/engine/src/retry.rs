@@ -1,26 +1,26 @@
-//! What is due: retries, and what a crash left behind, claimed from the store.
+//! What is due on disk: retries, what did not fit in memory, and what a crash left behind, claimed app by app.
 
-use larkspur_store::StoreError;
-use tokio::time::{Duration, sleep};
+use std::time::Duration;
 
-use crate::deliver::Leased;
+use larkspur_store::{Claimed, StoreError, Want};
+use larkspur_wire::AppId;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
 use crate::engine::{Engine, LEASE};
+use crate::leased::Leased;
 
-/// One claim takes this many.
-const CLAIM_MAX: u32 = 256;
 /// A store that failed is asked again after this long.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// How long to wait for room when as much is on its way as fits.
-const ROOM_PAUSE: Duration = Duration::from_millis(50);
 
 /// Pushes what is due until the engine stops.
 pub(crate) async fn run(engine: Engine) {
     let stop = engine.stopping().clone();
     loop {
         let round = async {
-            match claim(&engine).await {
-                Ok(0) => wait(&engine).await,
-                Ok(_) => {}
+            match engine.claim_due().await {
+                Ok(true) => {}
+                Ok(false) => wait(&engine).await,
                 Err(error) => {
                     tracing::error!(error = %error, "due deliveries could not be claimed");
                     sleep(STORE_PAUSE).await;
@@ -34,41 +34,101 @@ pub(crate) async fn run(engine: Engine) {
     }
 }
 
-/// Claims what is due now and fits; answers how many there were.
-async fn claim(engine: &Engine) -> Result<usize, StoreError> {
-    let room = u32::try_from(engine.flights().free())
-        .unwrap_or(CLAIM_MAX)
-        .min(CLAIM_MAX);
-    if room == 0 {
-        sleep(ROOM_PAUSE).await;
-        return Ok(1);
+/// Tries an app at full speed again when it has connected.
+pub(crate) async fn watch(engine: Engine, mut connected: mpsc::Receiver<AppId>) {
+    let stop = engine.stopping().clone();
+    loop {
+        let app_id = tokio::select! {
+            () = stop.cancelled() => return,
+            app_id = connected.recv() => app_id,
+        };
+        let Some(app_id) = app_id else { return };
+        let now = engine.flights().now(engine.clock().now());
+        engine.flights().scheduler().recovered(&app_id, now);
+        engine.flights().ring();
     }
-    let now = engine.clock().now();
-    let claims = engine.store().claim(now, now.saturating_add(LEASE), room).await?;
-    let claimed = claims.len();
-    for claim in claims {
-        engine.push_soon(Leased::again(claim));
+}
+
+impl Engine {
+    /// Learns from the store what is pending, as after a start.
+    pub(crate) async fn learn_backlog(&self) -> Result<(), StoreError> {
+        let backlog = self.store().backlog().await?;
+        let due = backlog.iter().filter_map(|one| Some((&one.app_id, one.next_due?)));
+        self.flights().due(due, self.clock().now());
+        Ok(())
     }
-    Ok(claimed)
+
+    /// Claims what is due now and fits; answers whether anything was asked for.
+    async fn claim_due(&self) -> Result<bool, StoreError> {
+        let now = self.clock().now();
+        let wanted = self.flights().scheduler().claims(self.flights().now(now));
+        if wanted.is_empty() {
+            return Ok(false);
+        }
+        let want = |(app_id, limit): &(AppId, usize)| Want {
+            app_id: app_id.clone(),
+            limit: u32::try_from(*limit).unwrap_or(u32::MAX),
+        };
+        let wants = wanted.iter().map(want).collect();
+        match self.store().claim(wants, now, now.saturating_add(LEASE)).await {
+            Ok(claimed) => {
+                for ((_, limit), claimed) in wanted.iter().zip(claimed) {
+                    self.take_off(*limit, claimed);
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                let mut scheduler = self.flights().scheduler();
+                for (app_id, limit) in &wanted {
+                    scheduler.claimed(app_id, *limit, Vec::new(), Some(now), self.flights().now(now));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn take_off(&self, limit: usize, claimed: Claimed) {
+        let Claimed {
+            app_id,
+            claims,
+            next_due,
+        } = claimed;
+        let fresh = claims
+            .into_iter()
+            .filter(|claim| self.flights().lease(claim.delivery.id, claim.delivery.generation))
+            .map(Leased::again)
+            .map(|leased| {
+                let bytes = leased.bytes();
+                (leased, bytes)
+            })
+            .collect();
+        let now = self.flights().now(self.clock().now());
+        let start = self.flights().scheduler().claimed(&app_id, limit, fresh, next_due, now);
+        for leased in start {
+            self.push_soon(leased);
+        }
+    }
 }
 
 /// Waits until something is due, or may be due earlier than was known.
 async fn wait(engine: &Engine) {
-    let next = match engine.store().next_due().await {
-        Ok(next) => next,
-        Err(error) => {
-            tracing::error!(error = %error, "the next due time could not be read");
-            return sleep(STORE_PAUSE).await;
+    let flights = engine.flights();
+    let wake = flights.scheduler().wake();
+    let due = async {
+        match wake.clock {
+            Some(at) => engine.clock().sleep_until(at).await,
+            None => std::future::pending().await,
         }
     };
-    let due = async {
-        match next {
-            Some(at) => engine.clock().sleep_until(at).await,
+    let paced = async {
+        match wake.elapsed {
+            Some(at) => tokio::time::sleep_until(flights.instant(at).into()).await,
             None => std::future::pending().await,
         }
     };
     tokio::select! {
         () = due => {}
-        () = engine.due().notified() => {}
+        () = paced => {}
+        () = flights.rung() => {}
     }
 }

@@ -1,34 +1,61 @@
 //! Writing attempts down, in batches: whatever waits goes into one commit, and no push waits for it.
 
-use std::sync::Arc;
+use std::time::Duration;
 
-use larkspur_store::{Settlement, Store};
-use tokio::sync::{Notify, mpsc};
+use larkspur_store::{Settlement, Verdict};
+use larkspur_wire::{AppId, TimestampMs};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
 
 /// One commit takes this many.
 const BATCH_MAX: usize = 512;
+/// A store that failed is asked again after this long. Pushing comes to rest meanwhile, when enough attempts wait.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// An attempt to be written down.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) app_id: AppId,
+    pub(crate) settlement: Settlement,
+}
 
 /// Writes settlements until `settled` says that no more come, and then those that still wait.
-pub(crate) async fn run(
-    store: Arc<dyn Store>,
-    mut settlements: mpsc::Receiver<Settlement>,
-    due: Arc<Notify>,
-    settled: CancellationToken,
-) {
+pub(crate) async fn run(engine: Engine, mut waiting: mpsc::Receiver<Settled>, settled: CancellationToken) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     loop {
         tokio::select! {
-            taken = settlements.recv_many(&mut batch, BATCH_MAX) => if taken == 0 { return },
-            () = settled.cancelled(), if !settlements.is_closed() => {
-                settlements.close();
+            taken = waiting.recv_many(&mut batch, BATCH_MAX) => if taken == 0 { return },
+            () = settled.cancelled(), if !waiting.is_closed() => {
+                waiting.close();
                 continue;
             }
         }
-        if let Err(error) = store.settle(std::mem::take(&mut batch)).await {
-            // At least once: the leases run out and the events go again.
+        let due: Vec<_> = batch.iter().filter_map(|one| due(&engine, one)).collect();
+        let settlements: Vec<_> = batch.drain(..).map(|one| one.settlement).collect();
+        while let Err(error) = engine.store().settle(settlements.clone()).await {
             tracing::error!(error = %error, "attempts could not be written down");
+            if settled.is_cancelled() {
+                // At least once: what is not written down is pushed again after the next start.
+                return;
+            }
+            sleep(STORE_PAUSE).await;
         }
-        due.notify_one();
+        engine
+            .flights()
+            .due(due.iter().map(|(app, at)| (app, *at)), engine.clock().now());
+    }
+}
+
+/// What the app has to be claimed for once this is written down.
+fn due(engine: &Engine, one: &Settled) -> Option<(AppId, TimestampMs)> {
+    match one.settlement.verdict {
+        Verdict::Again(at) => Some((one.app_id.clone(), at)),
+        Verdict::Delivered | Verdict::Dead if one.settlement.in_order => {
+            Some((one.app_id.clone(), engine.clock().now()))
+        }
+        Verdict::Delivered | Verdict::Dead => None,
     }
 }

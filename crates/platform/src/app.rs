@@ -9,7 +9,7 @@ mod subscribe;
 use std::collections::BTreeSet;
 
 use larkspur_catalog::Catalog;
-use larkspur_store::{App, AppConfig, AppKind, AppVersion, Mode};
+use larkspur_store::{App, AppConfig, AppDelivery, AppKind, AppVersion, Mode};
 use larkspur_wire::{AppId, EventType, Scope, Secret, TenantKey, TimestampMs};
 
 use crate::credentials::Entropy;
@@ -111,6 +111,7 @@ pub fn create(rules: Rules<'_>, new: NewApp, entropy: &Entropy, now: TimestampMs
         tenants: BTreeSet::new(),
         event_url: None,
         callback_url: None,
+        delivery: AppDelivery::default(),
         allow_private_addresses: false,
         draft: AppConfig::default(),
         published: None,

@@ -11,6 +11,7 @@ mod projection;
 mod publication;
 mod render;
 mod retry;
+mod scheduler;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ pub use projection::project;
 pub use publication::{Publication, PublishError, binds, bound_by, resolve};
 pub use render::{RenderError, push_seed, render};
 pub use retry::next_try;
+pub use scheduler::{LaneLimits, Now, Scheduler, Wake};
 pub use settings::{
     AckNotOk, AckWithoutBizRt, AppSettings, Assumptions, DeliverySettings, ErrorStatus, MetricsSettings,
     PublishSettings, RetentionSettings, RetryBody, RetryConnection, RetryFrom, RetryMessageId, SessionSettings,

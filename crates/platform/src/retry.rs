@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use larkspur_wire::TimestampMs;
 
-use crate::settings::{DeliverySettings, RetryFrom};
+use crate::settings::RetryFrom;
 
 /// When to push again after `attempts` failed ones, or `None` when the delivery is dead.
 ///
 /// `first` is when the first attempt began, `ended` when the last one ended. A time that has passed already, as it can
 /// when the delays count from the first attempt, means at once.
 pub fn next_try(
-    settings: &DeliverySettings,
+    retry_seconds: &[u64],
     from: RetryFrom,
     attempts: u32,
     first: TimestampMs,
     ended: TimestampMs,
 ) -> Option<TimestampMs> {
     let rung = usize::try_from(attempts.checked_sub(1)?).ok()?;
-    let delay = Duration::from_secs(*settings.retry_seconds.get(rung)?);
+    let delay = Duration::from_secs(*retry_seconds.get(rung)?);
     Some(match from {
         RetryFrom::Previous => ended.saturating_add(delay),
         RetryFrom::First => first.saturating_add(delay).max(ended),
@@ -30,12 +30,13 @@ pub fn next_try(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::DeliverySettings;
 
     fn ladder(from: RetryFrom) -> Vec<Option<i64>> {
         let settings = DeliverySettings::default();
         let (first, ended) = (TimestampMs(0), TimestampMs(20_000));
         (1..=5)
-            .map(|attempts| next_try(&settings, from, attempts, first, ended).map(|at| at.0))
+            .map(|attempts| next_try(&settings.retry_seconds, from, attempts, first, ended).map(|at| at.0))
             .collect()
     }
 

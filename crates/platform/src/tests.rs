@@ -17,6 +17,7 @@ pub(crate) fn app() -> App {
         tenants: BTreeSet::new(),
         event_url: None,
         callback_url: None,
+        delivery: larkspur_store::AppDelivery::default(),
         allow_private_addresses: false,
         draft: AppConfig::default(),
         published: None,

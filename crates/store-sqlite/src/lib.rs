@@ -4,6 +4,7 @@
 //! disk. App Secrets, Verification Tokens and Encrypt Keys are in the file as they are, since the platform signs with
 //! them: the file is readable by its owner only (mode 0600), and belongs on an encrypted disk.
 
+mod accept;
 mod check;
 mod copy;
 mod lanes;

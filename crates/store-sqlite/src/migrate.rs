@@ -9,6 +9,7 @@ use crate::open::OpenError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_start.sql"),
     include_str!("../migrations/0002_due_covers.sql"),
+    include_str!("../migrations/0003_due_by_app.sql"),
     include_str!("../migrations/0004_log_by_time.sql"),
 ];
 

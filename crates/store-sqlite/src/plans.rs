@@ -5,13 +5,14 @@ use larkspur_wire::{AppId, EventId, TimestampMs};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+use crate::accept::{DELIVERIES_OF, DIGEST, PREDECESSOR};
 use crate::log::statements::{
     DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
     select_deliveries, select_deliveries_end, select_delivery, select_event, select_events, select_events_end,
     select_feed, select_trimmable, select_trimmable_end,
 };
 use crate::queue::{
-    DEAD_COUNT, DELIVERIES_OF, DIGEST, DUE, LEASE, LEASED, NEW_ATTEMPT, NEXT_DUE, PENDING_COUNT, RELEASE, RESEND,
+    BACKLOG, DEAD_COUNT, DUE, LEASE, LEASED, NEW_ATTEMPT, NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND,
     SETTLE,
 };
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
@@ -56,10 +57,19 @@ fn the_queue_finds_its_rows_by_index() {
     let statements = [
         (DIGEST, EVENT_ID),
         (DELIVERIES_OF, "delivery_by_event (event_seq=?)"),
-        (DUE, "COVERING INDEX delivery_due (due_at<?)"),
+        (DUE, "COVERING INDEX delivery_due (app_id=? AND due_at<?)"),
         (LEASE, SEQ),
         (LEASED, SEQ),
-        (NEXT_DUE, "COVERING INDEX delivery_due"),
+        (NEXT_DUE, "COVERING INDEX delivery_due (app_id=?)"),
+        (BACKLOG, "COVERING INDEX delivery_due"),
+        (
+            PREDECESSOR,
+            "COVERING INDEX delivery_in_order (app_id=? AND order_key=?)",
+        ),
+        (
+            RELEASE_NEXT,
+            "COVERING INDEX delivery_in_order (app_id=? AND order_key=?)",
+        ),
         // The plan of an update does not say that the index covers it; `SCAN … USING INDEX` is all there is.
         (RELEASE, "INDEX delivery_due"),
         (SETTLE, DELIVERY_ID),

@@ -1,127 +1,56 @@
-//! Accepting, leasing, settling.
+//! Leasing, settling, and what waits.
 
 use async_trait::async_trait;
 use larkspur_store::{
-    Accepted, Claim, DeliveryId, DeliveryQueue, Depth, LIMIT_MAX, NewDelivery, NewEvent, Settlement, StoreError,
-    Verdict,
+    Accepted, Backlog, CLAIM_BYTES_MAX, Claim, Claimed, DeliveryId, DeliveryQueue, Depth, LIMIT_MAX, NewEvent,
+    Settlement, StoreError, Verdict, WAITING, Want,
 };
 use larkspur_wire::{EventId, TimestampMs};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use crate::accept::{ACCEPT, DIGEST, accept_one, bytes};
 use crate::lanes::Lane;
-use crate::registry::{SAVE_BINDING, all};
-use crate::row::{
-    DEAD, DELIVERED, DELIVERY_COLUMNS_LEN, PENDING, corrupt, parsed, read_delivery, read_delivery_id, read_event,
-    read_withheld, write_mode, write_withheld,
-};
+use crate::registry::all;
+use crate::row::{DEAD, DELIVERED, DELIVERY_COLUMNS_LEN, PENDING, parsed, read_delivery, read_event, write_mode};
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
-// By the unique index on event.id.
-pub(crate) const DIGEST: &str = "SELECT seq, digest FROM event WHERE id = ?1";
-const NEW_EVENT: &str = "INSERT INTO event (id, event_type, tenant_key, create_time, accepted_at, digest, payload) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-const NEW_DELIVERY: &str = "INSERT INTO delivery \
-     (id, event_seq, app_id, withheld, state, leased, due_at, attempts, generation) VALUES (?1, ?2, ?3, ?4, 0, 1, ?5, 0, 1)";
-// By delivery_by_event.
-pub(crate) const DELIVERIES_OF: &str = "SELECT id, app_id, withheld FROM delivery WHERE event_seq = ?1 ORDER BY seq";
-
 // By delivery_due.
-pub(crate) const DUE: &str = "SELECT seq FROM delivery WHERE state = 0 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2";
+pub(crate) const DUE: &str =
+    "SELECT seq FROM delivery WHERE state = 0 AND app_id = ?1 AND due_at <= ?2 ORDER BY due_at, seq LIMIT ?3";
 // By the primary key.
 pub(crate) const LEASE: &str =
     "UPDATE delivery SET leased = 1, due_at = ?2, generation = generation + 1 WHERE seq = ?1";
 // By the primary keys of both.
 pub(crate) const LEASED: &str = "SELECT d.id, e.id, d.app_id, d.withheld, d.state, d.attempts, d.due_at, d.generation, \
-     e.id, e.event_type, e.tenant_key, e.create_time, e.accepted_at, e.payload \
+     d.order_key IS NOT NULL, e.id, e.event_type, e.tenant_key, e.create_time, e.accepted_at, e.payload \
      FROM delivery AS d JOIN event AS e ON e.seq = d.event_seq WHERE d.seq = ?1";
 // By delivery_due.
-pub(crate) const NEXT_DUE: &str = "SELECT MIN(due_at) FROM delivery WHERE state = 0";
+pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM delivery WHERE state = 0 AND app_id = ?1";
+// By delivery_due, which has all the columns it asks for.
+pub(crate) const BACKLOG: &str =
+    "SELECT app_id, count(*), min(due_at) FROM delivery WHERE state = 0 GROUP BY app_id ORDER BY app_id";
 // By delivery_due, which has all the columns it asks for.
 pub(crate) const RELEASE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WHERE state = 0 AND leased = 1";
 
 // By the unique index on delivery.id.
 pub(crate) const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5 \
      WHERE id = ?1 AND generation = ?2 AND state = 0";
+// By the unique index on delivery.id and delivery_in_order.
+pub(crate) const RELEASE_NEXT: &str = "UPDATE delivery SET due_at = ?2 WHERE due_at = ?3 AND seq = (\
+     SELECT min(next.seq) FROM delivery AS next JOIN delivery AS done ON done.id = ?1 \
+     WHERE next.state = 0 AND next.app_id = done.app_id AND next.order_key = done.order_key)";
 pub(crate) const NEW_ATTEMPT: &str = "INSERT INTO attempt \
      (delivery_seq, number, started_at, mode, target, code, took_us, answer, error) \
      SELECT seq, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM delivery WHERE id = ?1";
 
 // By the unique index on delivery.id.
 pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, due_at = ?2, generation = generation + 1 \
-     WHERE id = ?1 AND leased = 0";
+     WHERE id = ?1 AND leased = 0 AND NOT (state = 0 AND due_at = ?3)";
 // By delivery_due.
 pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 0";
 // By delivery_dead.
 pub(crate) const DEAD_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 2";
-
-const ACCEPT: &str = "accept events";
-
-/// About what a row takes besides the payload: ids, digest, and the list it is in.
-const ROW_BYTES: usize = 512;
-
-/// What an event takes while it waits, about.
-fn bytes(event: &NewEvent) -> usize {
-    event.payload.len() + ROW_BYTES * (1 + event.deliveries.len())
-}
-
-fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreError> {
-    let known: Option<(i64, Vec<u8>)> = tx
-        .prepare_cached(DIGEST)
-        .and_then(|mut statement| {
-            statement
-                .query_row([event.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()
-        })
-        .map_err(failed(ACCEPT))?;
-    if let Some((seq, digest)) = known {
-        let same = digest == event.digest;
-        return if same {
-            Ok(Accepted::Repeated(deliveries_of(tx, seq)?))
-        } else {
-            Ok(Accepted::Conflict)
-        };
-    }
-    let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
-    let row = params![
-        event.id.as_str(),
-        event.event_type.as_str(),
-        tenant_key,
-        event.create_time.0,
-        event.accepted_at.0,
-        event.digest,
-        &event.payload[..],
-    ];
-    execute(tx, ACCEPT, NEW_EVENT, row)?;
-    let seq = tx.last_insert_rowid();
-    for delivery in &event.deliveries {
-        let NewDelivery { id, app_id, withheld } = delivery;
-        let row = params![
-            id.0.to_be_bytes(),
-            seq,
-            app_id.as_str(),
-            write_withheld(withheld),
-            event.lease_until.0
-        ];
-        execute(tx, ACCEPT, NEW_DELIVERY, row)?;
-    }
-    for (key, app_id) in &event.binds {
-        execute(tx, ACCEPT, SAVE_BINDING, params![key.kind, key.id, app_id.as_str()])?;
-    }
-    Ok(Accepted::New)
-}
-
-fn deliveries_of(connection: &Connection, event_seq: i64) -> Result<Vec<NewDelivery>, StoreError> {
-    let read = |row: &Row<'_>| {
-        let withheld: Option<String> = row.get(2).map_err(|error| corrupt("delivery", &error))?;
-        Ok(NewDelivery {
-            id: read_delivery_id(row, 0)?,
-            app_id: parsed(row, 1, "delivery")?,
-            withheld: read_withheld(withheld.as_deref())?,
-        })
-    };
-    all(connection, ACCEPT, DELIVERIES_OF, [event_seq], read)
-}
 
 fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), StoreError> {
     const DOING: &str = "settle deliveries";
@@ -130,6 +59,7 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
         generation,
         attempt,
         verdict,
+        in_order,
     } = settlement;
     let id = delivery.0.to_be_bytes();
     let (state, due_at) = match verdict {
@@ -137,12 +67,11 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
         Verdict::Again(at) => (PENDING, Some(at.0)),
         Verdict::Dead => (DEAD, None),
     };
-    execute(
-        tx,
-        DOING,
-        SETTLE,
-        params![id, generation, state, due_at, attempt.number],
-    )?;
+    let row = params![id, generation, state, due_at, attempt.number];
+    let settled = execute(tx, DOING, SETTLE, row)?;
+    if *in_order && settled > 0 && state != PENDING {
+        execute(tx, DOING, RELEASE_NEXT, params![id, attempt.started_at.0, WAITING.0])?;
+    }
     let took_us = i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX);
     let row = params![
         id,
@@ -158,12 +87,22 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
     execute(tx, DOING, NEW_ATTEMPT, row).map(drop)
 }
 
-fn claim_due(tx: &Transaction<'_>, now: TimestampMs, until: TimestampMs, limit: u32) -> Result<Vec<Claim>, StoreError> {
+fn claim_due(
+    tx: &Transaction<'_>,
+    want: &Want,
+    now: TimestampMs,
+    until: TimestampMs,
+    bytes_left: &mut usize,
+) -> Result<Claimed, StoreError> {
     const DOING: &str = "claim deliveries";
+    let app_id = want.app_id.as_str();
     let seq = |row: &Row<'_>| row.get::<_, i64>(0).map_err(failed(DOING));
-    let due = all(tx, DOING, DUE, params![now.0, limit.min(LIMIT_MAX)], seq)?;
+    let due = all(tx, DOING, DUE, params![app_id, now.0, want.limit.min(LIMIT_MAX)], seq)?;
     let mut claims = Vec::with_capacity(due.len());
     for seq in due {
+        if *bytes_left == 0 {
+            break;
+        }
         execute(tx, DOING, LEASE, params![seq, until.0])?;
         let read = |row: &Row<'_>| {
             Ok(Claim {
@@ -171,9 +110,23 @@ fn claim_due(tx: &Transaction<'_>, now: TimestampMs, until: TimestampMs, limit: 
                 event: read_event(row, DELIVERY_COLUMNS_LEN)?,
             })
         };
-        claims.extend(all(tx, DOING, LEASED, [seq], read)?);
+        for claim in all(tx, DOING, LEASED, [seq], read)? {
+            *bytes_left = bytes_left.saturating_sub(claim.event.payload.len());
+            claims.push(claim);
+        }
     }
-    Ok(claims)
+    let mut next_due = tx.prepare_cached(NEXT_DUE).map_err(failed(DOING))?;
+    let next_due: Option<i64> = next_due.query_row([app_id], |row| row.get(0)).map_err(failed(DOING))?;
+    Ok(Claimed {
+        app_id: want.app_id.clone(),
+        claims,
+        next_due: read_due(next_due),
+    })
+}
+
+/// A due time that will come.
+fn read_due(due_at: Option<i64>) -> Option<TimestampMs> {
+    due_at.map(TimestampMs).filter(|at| *at != WAITING)
 }
 
 #[async_trait]
@@ -196,30 +149,43 @@ impl DeliveryQueue for SqliteStore {
         self.writer.write("settle deliveries", settle).await
     }
 
-    async fn claim(&self, now: TimestampMs, lease_until: TimestampMs, limit: u32) -> Result<Vec<Claim>, StoreError> {
-        self.writer
-            .write("claim deliveries", move |tx| claim_due(tx, now, lease_until, limit))
-            .await
+    async fn claim(
+        &self,
+        wants: Vec<Want>,
+        now: TimestampMs,
+        lease_until: TimestampMs,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let claim = move |tx: &Transaction<'_>| {
+            let mut bytes_left = CLAIM_BYTES_MAX;
+            let one = |want| claim_due(tx, want, now, lease_until, &mut bytes_left);
+            wants.iter().map(one).collect()
+        };
+        self.writer.write("claim deliveries", claim).await
     }
 
     async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError> {
         const DOING: &str = "make deliveries due again";
         let resend = move |tx: &Transaction<'_>| {
             let one = |sum, id: DeliveryId| {
-                execute(tx, DOING, RESEND, params![id.0.to_be_bytes(), due_at.0]).map(|rows| sum + rows as u64)
+                execute(tx, DOING, RESEND, params![id.0.to_be_bytes(), due_at.0, WAITING.0])
+                    .map(|rows| sum + rows as u64)
             };
             ids.into_iter().try_fold(0, one)
         };
         self.writer.write(DOING, resend).await
     }
 
-    async fn next_due(&self) -> Result<Option<TimestampMs>, StoreError> {
-        const DOING: &str = "read the next due time";
-        let query = |connection: &Connection| {
-            let mut statement = connection.prepare_cached(NEXT_DUE).map_err(failed(DOING))?;
-            let due: Option<i64> = statement.query_row([], |row| row.get(0)).map_err(failed(DOING))?;
-            Ok(due.map(TimestampMs))
+    async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        const DOING: &str = "read what is pending";
+        let read = |row: &Row<'_>| {
+            let number = |column| row.get::<_, i64>(column).map_err(failed(DOING));
+            Ok(Backlog {
+                app_id: parsed(row, 0, "delivery")?,
+                pending: number(1)?.unsigned_abs(),
+                next_due: read_due(Some(number(2)?)),
+            })
         };
+        let query = move |connection: &Connection| all(connection, DOING, BACKLOG, [], read);
         self.readers.read(query).await
     }
 

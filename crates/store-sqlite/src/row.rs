@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use larkspur_store::{
-    App, AppConfig, AppKind, AppVersion, Attempt, Delivery, DeliveryId, DeliveryState, EventRow, Mode, StoreError,
+    App, AppConfig, AppDelivery, AppKind, AppVersion, Attempt, Delivery, DeliveryId, DeliveryState, EventRow, Mode,
+    StoreError,
 };
 use larkspur_wire::{AppId, EventId, TenantKey, TimestampMs};
 use rusqlite::Row;
@@ -22,6 +23,8 @@ struct StoredApp {
     tenants: BTreeSet<TenantKey>,
     event_url: Option<String>,
     callback_url: Option<String>,
+    #[serde(default)]
+    delivery: AppDelivery,
     allow_private_addresses: bool,
     draft: AppConfig,
     published: Option<AppVersion>,
@@ -39,6 +42,7 @@ pub(crate) fn write_app(app: &App) -> String {
         tenants: app.tenants.clone(),
         event_url: app.event_url.clone(),
         callback_url: app.callback_url.clone(),
+        delivery: app.delivery.clone(),
         allow_private_addresses: app.allow_private_addresses,
         draft: app.draft.clone(),
         published: app.published.clone(),
@@ -59,6 +63,7 @@ pub(crate) fn read_app(json: &str) -> Result<App, StoreError> {
         tenants: stored.tenants,
         event_url: stored.event_url,
         callback_url: stored.callback_url,
+        delivery: stored.delivery,
         allow_private_addresses: stored.allow_private_addresses,
         draft: stored.draft,
         published: stored.published,
@@ -111,9 +116,9 @@ pub(crate) fn read_event(row: &Row<'_>, at: usize) -> Result<EventRow, StoreErro
 
 /// The columns that [`read_delivery`] reads, from `delivery AS d` and `event AS e`.
 pub(crate) const DELIVERY_COLUMNS: &str =
-    "d.id, e.id, d.app_id, d.withheld, d.state, d.attempts, d.due_at, d.generation";
+    "d.id, e.id, d.app_id, d.withheld, d.state, d.attempts, d.due_at, d.generation, d.order_key IS NOT NULL";
 /// How many they are.
-pub(crate) const DELIVERY_COLUMNS_LEN: usize = 8;
+pub(crate) const DELIVERY_COLUMNS_LEN: usize = 9;
 
 pub(crate) fn read_delivery(row: &Row<'_>) -> Result<Delivery, StoreError> {
     read_delivery_at(row, 0)
@@ -136,6 +141,7 @@ pub(crate) fn read_delivery_at(row: &Row<'_>, at: usize) -> Result<Delivery, Sto
         attempts: column(row, at + 5, WHAT)?,
         due_at: TimestampMs(column(row, at + 6, WHAT)?),
         generation: column(row, at + 7, WHAT)?,
+        in_order: column(row, at + 8, WHAT)?,
     })
 }
 

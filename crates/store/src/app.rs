@@ -4,6 +4,7 @@
 //! Only the published one decides what is pushed, as in Feishu's developer console.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use larkspur_wire::{AppId, EventType, Scope, Secret, TenantKey, TimestampMs};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,20 @@ pub struct AppVersion {
     pub config: AppConfig,
 }
 
+/// How one app's events are pushed. What is absent is as the platform's settings say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AppDelivery {
+    /// Whether nothing is pushed for now; what is published waits.
+    pub paused: bool,
+    /// At most this many events are on their way to it at once.
+    pub in_flight_max: Option<NonZeroU32>,
+    /// At most this many pushes begin in a second.
+    pub per_second_max: Option<NonZeroU32>,
+    /// Seconds to wait before each retry.
+    pub retry_seconds: Option<Vec<u64>>,
+}
+
 /// One app: its credentials, where it is installed, and its two configurations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
@@ -81,6 +96,8 @@ pub struct App {
     pub event_url: Option<String>,
     /// The request URL for callbacks; changes take effect at once.
     pub callback_url: Option<String>,
+    /// How its events are pushed, where that differs from the platform's settings.
+    pub delivery: AppDelivery,
     /// Whether this app's URLs may lead into private address ranges.
     pub allow_private_addresses: bool,
     /// What the administrator edits.

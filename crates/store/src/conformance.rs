@@ -3,6 +3,7 @@
 //! A backend's tests call [`claims!`](crate::conformance_claims) with a way to make a store; it writes one test for
 //! each claim. They panic when the claim does not hold.
 
+mod claim;
 mod feed;
 mod fixture;
 mod log;
@@ -10,6 +11,7 @@ mod queue;
 mod registry;
 mod retention;
 
+pub use claim::*;
 pub use feed::*;
 pub use log::*;
 pub use queue::*;
@@ -29,9 +31,15 @@ macro_rules! conformance_claims {
             an_accepted_delivery_is_leased_to_the_one_who_accepted_it
             an_expired_lease_is_due_again_under_a_new_generation
             due_deliveries_are_claimed_once_and_the_longest_due_first
+            each_app_is_claimed_for_by_itself
+            a_delivery_that_starts_due_is_claimed_at_once
+            deliveries_in_order_go_one_after_the_other
+            a_delivery_that_waits_has_no_due_time
+            the_backlog_is_known_app_by_app
             two_who_claim_at_once_get_different_deliveries
             deliveries_due_at_once_go_in_the_order_they_were_accepted
             a_claim_takes_no_more_than_asked_for
+            a_claim_takes_no_more_than_memory_allows
             a_delivered_delivery_is_never_due_again
             a_delivery_that_goes_again_is_due_at_its_time
             a_dead_delivery_is_found_by_its_state
@@ -86,6 +94,7 @@ mod tests {
     fn every_claim_that_is_written_is_tested_by_the_macro() {
         let listed = include_str!("conformance.rs");
         let written = [
+            include_str!("conformance/claim.rs"),
             include_str!("conformance/feed.rs"),
             include_str!("conformance/log.rs"),
             include_str!("conformance/queue.rs"),

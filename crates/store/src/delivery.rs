@@ -67,9 +67,9 @@ pub struct NewEvent {
     pub payload: Bytes,
     /// SHA-256 over what was published: the same id with another digest is a conflict.
     pub digest: [u8; 32],
-    /// One per app that receives it; each is leased to the caller under generation 1 until `lease_until`.
+    /// One per app that receives it.
     pub deliveries: Vec<NewDelivery>,
-    /// When the caller's leases end.
+    /// When the leases of those that start leased end.
     pub lease_until: TimestampMs,
     /// Ids in the payload to bind to the receiving app.
     pub binds: Vec<(BindingKey, AppId)>,
@@ -84,15 +84,31 @@ pub struct NewDelivery {
     pub app_id: AppId,
     /// Paths of the fields this app may not see.
     pub withheld: Vec<String>,
+    /// Who pushes it first.
+    pub start: Start,
+}
+
+/// How a delivery begins its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Leased to the caller, who pushes it at once, under generation 1.
+    Leased,
+    /// Due when its event is accepted, for whoever claims it: the caller has no room for it.
+    Due,
+    /// Due once no older delivery of the same app and key is pending, for whoever claims it.
+    InOrder {
+        /// What the order is kept for, for example an event type and the id of an approval.
+        key: String,
+    },
 }
 
 /// What became of one accepted event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It is stored and its deliveries are leased to the caller.
+    /// It is stored.
     New,
     /// The same event was accepted before; these are its deliveries from then, and nothing new was made.
-    Repeated(Vec<NewDelivery>),
+    Repeated(Vec<(DeliveryId, AppId)>),
     /// The event id was used before for a different event; nothing was stored.
     Conflict,
 }
@@ -141,10 +157,47 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Attempts made so far.
     pub attempts: u32,
-    /// When it is due, or when the lease on it ends; meaningless once settled for good.
+    /// When it is due, or when the lease on it ends; [`WAITING`] while an older one goes first; meaningless once settled
+    /// for good.
     pub due_at: TimestampMs,
     /// Counts the leases handed out.
     pub generation: u32,
+    /// Whether others wait until this one is settled for good.
+    pub in_order: bool,
+}
+
+/// The due time of a delivery that waits for an older one.
+pub const WAITING: TimestampMs = TimestampMs(i64::MAX);
+
+/// How many due deliveries of an app the caller has room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The app.
+    pub app_id: AppId,
+    /// At most this many, and never more than [`LIMIT_MAX`](crate::LIMIT_MAX).
+    pub limit: u32,
+}
+
+/// What a claim found for one app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The app.
+    pub app_id: AppId,
+    /// The longest due first, and of those due at the same time the one accepted first.
+    pub claims: Vec<Claim>,
+    /// When its next pending delivery is due, or the next lease ends.
+    pub next_due: Option<TimestampMs>,
+}
+
+/// What waits for one app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The app.
+    pub app_id: AppId,
+    /// Pending deliveries, those under a lease among them.
+    pub pending: u64,
+    /// When the first of them is due, or its lease ends; `None` when all wait for an older one.
+    pub next_due: Option<TimestampMs>,
 }
 
 /// A due delivery leased to the caller, with the event to push.
@@ -199,6 +252,8 @@ pub struct Settlement {
     pub attempt: Attempt,
     /// What follows.
     pub verdict: Verdict,
+    /// Whether the delivery was made in order, so that settling it for good lets the next one go.
+    pub in_order: bool,
 }
 
 /// How much is in the queue.

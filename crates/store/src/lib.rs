@@ -16,16 +16,16 @@ mod upkeep;
 pub mod conformance;
 
 pub use app::{
-    ApiToken, App, AppConfig, AppKind, AppVersion, Binding, BindingKey, Mode, ResourceSubscription, Subscriptions,
-    TokenRole,
+    ApiToken, App, AppConfig, AppDelivery, AppKind, AppVersion, Binding, BindingKey, Mode, ResourceSubscription,
+    Subscriptions, TokenRole,
 };
 pub use delivery::{
-    Accepted, Attempt, Claim, Delivery, DeliveryId, DeliveryState, Depth, EventRow, NewDelivery, NewEvent, Settlement,
-    Verdict,
+    Accepted, Attempt, Backlog, Claim, Claimed, Delivery, DeliveryId, DeliveryState, Depth, EventRow, NewDelivery,
+    NewEvent, Settlement, Start, Verdict, WAITING, Want,
 };
 pub use error::StoreError;
 pub use histogram::{Histogram, HistogramReading, LONG, SHORT};
-pub use port::{DeliveryQueue, LIMIT_MAX, Log, Registry, Store};
+pub use port::{CLAIM_BYTES_MAX, DeliveryQueue, LIMIT_MAX, Log, Registry, Store};
 pub use query::{
     AttemptFeed, AttemptQuery, DeliveryQuery, EventGlob, EventGlobError, EventQuery, LoggedAttempt, Order, Page,
     TimeRange, Trim, Trimmed,

@@ -4,13 +4,16 @@ use async_trait::async_trait;
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
 use crate::{
-    Accepted, ApiToken, App, Attempt, AttemptFeed, AttemptQuery, Binding, BindingKey, Claim, Delivery, DeliveryId,
-    DeliveryQuery, Depth, EventQuery, EventRow, NewEvent, Page, ResourceSubscription, Settlement, StoreError, Trim,
-    Trimmed, Upkeep,
+    Accepted, ApiToken, App, Attempt, AttemptFeed, AttemptQuery, Backlog, Binding, BindingKey, Claimed, Delivery,
+    DeliveryId, DeliveryQuery, Depth, EventQuery, EventRow, NewEvent, Page, ResourceSubscription, Settlement,
+    StoreError, Trim, Trimmed, Upkeep, Want,
 };
 
 /// No page and no claim has more rows; asking for more gives as many.
 pub const LIMIT_MAX: u32 = 1_000;
+
+/// A claim ends when its payloads have this many bytes together, so that memory is bounded whatever is stored.
+pub const CLAIM_BYTES_MAX: usize = 16 << 20;
 
 /// Who may receive: apps, bindings, resource subscriptions, API tokens.
 #[async_trait]
@@ -59,16 +62,23 @@ pub trait DeliveryQueue: Send + Sync {
     /// Ends leases and logs their attempts.
     ///
     /// A lease can be settled until another one is given, also after it ran out. A stale generation changes no state.
+    /// Settling one for good that was made in order makes the next of its app and key due.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
-    /// Leases up to `limit` (at most [`LIMIT_MAX`]) pending deliveries whose due time or lease has passed: the longest
-    /// due first, and of those due at the same time the one accepted first.
-    async fn claim(&self, now: TimestampMs, lease_until: TimestampMs, limit: u32) -> Result<Vec<Claim>, StoreError>;
+    /// Leases pending deliveries whose due time or lease has passed, for each app as many as there is room for.
+    ///
+    /// Answers in the order asked. Once the payloads together have [`CLAIM_BYTES_MAX`], nothing more is leased.
+    async fn claim(
+        &self,
+        wants: Vec<Want>,
+        now: TimestampMs,
+        lease_until: TimestampMs,
+    ) -> Result<Vec<Claimed>, StoreError>;
     /// Makes deliveries due at a time, whatever became of them; those under a lease stay as they are. Answers how many.
     ///
     /// Their attempts go on counting, and what was leased before can no longer be settled.
     async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError>;
-    /// When the next pending delivery is due or its lease ends.
-    async fn next_due(&self) -> Result<Option<TimestampMs>, StoreError>;
+    /// Every app that something is pending for, in order of id.
+    async fn backlog(&self) -> Result<Vec<Backlog>, StoreError>;
     /// Makes every leased delivery due now; for the start of a node that owns the store alone.
     async fn release_leases(&self, now: TimestampMs) -> Result<u64, StoreError>;
     /// How much waits and how much was given up.

@@ -35,7 +35,13 @@ fn hub_with(settings: SessionSettings, assumptions: Assumptions) -> Hub {
 fn watched_hub(settings: SessionSettings, assumptions: Assumptions) -> (Hub, broadcast::Receiver<Activity>) {
     let (activity, watcher) = broadcast::channel(1_000);
     (
-        Hub::new(settings, assumptions, MovableClock::new(noon), activity),
+        Hub::new(
+            settings,
+            assumptions,
+            MovableClock::new(noon),
+            activity,
+            tokio::sync::mpsc::channel(1).0,
+        ),
         watcher,
     )
 }

@@ -28,6 +28,7 @@ fn app(encrypt_key: &str) -> App {
         tenants: BTreeSet::new(),
         event_url: None,
         callback_url: None,
+        delivery: larkspur_store::AppDelivery::default(),
         allow_private_addresses: true,
         draft: AppConfig::default(),
         published: None,

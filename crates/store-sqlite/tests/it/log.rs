@@ -27,6 +27,7 @@ fn one_of_many(n: u32) -> NewEvent {
             id: DeliveryId::first_at(accepted_at),
             app_id: AppId::mint([1; 8]),
             withheld: Vec::new(),
+            start: larkspur_store::Start::Leased,
         }],
         ..event(n)
     }

@@ -10,7 +10,7 @@ mod upkeep;
 
 use std::path::Path;
 
-use larkspur_store::{DeliveryId, NewDelivery, NewEvent};
+use larkspur_store::{DeliveryId, NewDelivery, NewEvent, Start};
 use larkspur_store_sqlite::{OpenError, Options, SqliteStore};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
@@ -33,6 +33,7 @@ fn event(n: u32) -> NewEvent {
             id: DeliveryId(n.into()),
             app_id: AppId::mint([1; 8]),
             withheld: Vec::new(),
+            start: Start::Leased,
         }],
         lease_until: TimestampMs(1),
         binds: Vec::new(),

@@ -1,6 +1,7 @@
 //! Values for the claims.
 
 use std::future::poll_fn;
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use bytes::Bytes;
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
 use crate::{
-    Accepted, App, AppConfig, AppKind, AppVersion, Attempt, Claim, Delivery, DeliveryId, DeliveryQuery, Mode,
-    NewDelivery, NewEvent, Settlement, Store, Verdict,
+    Accepted, App, AppConfig, AppDelivery, AppKind, AppVersion, Attempt, Claim, Claimed, Delivery, DeliveryId,
+    DeliveryQuery, Mode, NewDelivery, NewEvent, Settlement, Start, Store, Verdict, Want,
 };
 
 /// Beyond every due time and lease of the claims.
@@ -42,6 +43,11 @@ pub(super) fn app(n: u8) -> App {
         tenants: "tenant".parse().into_iter().collect(),
         event_url: Some("https://example.com/".to_owned()),
         callback_url: None,
+        delivery: AppDelivery {
+            paused: true,
+            per_second_max: NonZeroU32::new(5),
+            ..AppDelivery::default()
+        },
         allow_private_addresses: true,
         published: Some(AppVersion {
             number: 3,
@@ -63,6 +69,7 @@ pub(super) fn event(n: u32, apps: &[u8]) -> NewEvent {
         } else {
             Vec::new()
         },
+        start: Start::Leased,
     };
     NewEvent {
         id: event_id(n),
@@ -99,6 +106,7 @@ pub(super) fn settlement(delivery: DeliveryId, generation: u32, number: u32, ver
         generation,
         attempt,
         verdict,
+        in_order: false,
     }
 }
 
@@ -106,8 +114,33 @@ pub(super) async fn accept(store: &dyn Store, events: Vec<NewEvent>) -> Vec<Acce
     store.accept(events).await.expect("accepting works")
 }
 
+/// Claims for the first app.
 pub(super) async fn claim(store: &dyn Store, now: TimestampMs, limit: u32) -> Vec<Claim> {
-    store.claim(now, LATER, limit).await.expect("claiming works")
+    let mut claimed = claim_for(store, now, &[(1, limit)]).await;
+    claimed.pop().expect("every want is answered").claims
+}
+
+/// Claims for some apps.
+pub(super) async fn claim_for(store: &dyn Store, now: TimestampMs, wants: &[(u8, u32)]) -> Vec<Claimed> {
+    let want = |(app, limit): &(u8, u32)| Want {
+        app_id: app_id(*app),
+        limit: *limit,
+    };
+    let wants = wants.iter().map(want).collect();
+    store.claim(wants, now, LATER).await.expect("claiming works")
+}
+
+/// When the next pending delivery of the first app is due.
+pub(super) async fn next_due(store: &dyn Store) -> Option<TimestampMs> {
+    let backlog = store.backlog().await.expect("reading works");
+    backlog.into_iter().find(|one| one.app_id == app_id(1))?.next_due
+}
+
+/// An event of the first app whose delivery keeps the order of a key.
+pub(super) fn event_in_order(n: u32, key: &str) -> NewEvent {
+    let mut event = event(n, &[1]);
+    event.deliveries[0].start = Start::InOrder { key: key.to_owned() };
+    event
 }
 
 /// Settles the first delivery of an event.

@@ -1,0 +1,257 @@
+//! Who may push how much now: a state machine over the apps, told the time.
+//!
+//! Each app has a lane. What fits is held in memory and pushed, a few at once; what does not fit stays a due row on
+//! disk and is claimed when there is room. One app's trouble uses up its own lane only: a full lane of one never makes
+//! another wait, and an app that keeps failing is tried slowly until it takes something again.
+
+mod lane;
+mod pace;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use larkspur_wire::{AppId, TimestampMs};
+
+pub use lane::LaneLimits;
+
+use lane::{Lane, Listed};
+
+/// Deliveries held in memory beyond those being pushed, for one app.
+const QUEUE_MAX: usize = 1_000;
+/// Deliveries held in memory for all apps together; beyond it each app holds only what it is pushing.
+const HELD_MAX: usize = 20_000;
+/// Payloads held in memory together, about; beyond it everything new stays on disk.
+const HELD_BYTES_MAX: usize = 128 << 20;
+/// One round claims this many rows for all apps together, so that it does not hold up what is being accepted.
+const CLAIMS_MAX: usize = 512;
+
+/// The time, twice: schedules go by the platform's clock, pace by time that nobody can move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// What the clock shows.
+    pub clock: TimestampMs,
+    /// Since the platform started.
+    pub elapsed: Duration,
+}
+
+/// When there is something to claim next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wake {
+    /// When the clock shows this.
+    pub clock: Option<TimestampMs>,
+    /// When this has elapsed since the platform started.
+    pub elapsed: Option<Duration>,
+}
+
+/// The lanes of all apps; `T` is a delivery that this node has leased.
+#[derive(Debug)]
+pub struct Scheduler<T> {
+    lanes: HashMap<AppId, Lane<T>>,
+    /// Limits of apps without limits of their own.
+    limits: LaneLimits,
+    /// Lanes with room, by when their first row on disk is due.
+    timeline: BTreeSet<(TimestampMs, AppId)>,
+    /// Lanes with room and due rows, by when their pace allows the next.
+    paced: BTreeSet<(Duration, AppId)>,
+    /// Lanes that have room themselves, but memory has none for them.
+    starved: BTreeSet<AppId>,
+    held: usize,
+    held_bytes: usize,
+}
+
+impl<T> Scheduler<T> {
+    /// A scheduler without any delivery.
+    pub fn new(limits: LaneLimits) -> Self {
+        Self {
+            lanes: HashMap::new(),
+            limits,
+            timeline: BTreeSet::new(),
+            paced: BTreeSet::new(),
+            starved: BTreeSet::new(),
+            held: 0,
+            held_bytes: 0,
+        }
+    }
+
+    /// Gives an app limits of its own.
+    pub fn configure(&mut self, app: &AppId, limits: LaneLimits, now: Now) {
+        self.change(app, now, |lane| lane.limits = limits);
+    }
+
+    /// Forgets an app.
+    pub fn remove(&mut self, app: &AppId) {
+        if let Some(mut lane) = self.lanes.remove(app) {
+            self.unlist(app, &mut lane);
+            self.held = self.held.saturating_sub(lane.held());
+            let queued: usize = lane.queue.iter().map(|(_, bytes)| bytes).sum();
+            self.held_bytes = self.held_bytes.saturating_sub(queued);
+        }
+    }
+
+    /// Whether a new delivery of the app may be pushed from memory; it has its place then, until it enters or gives the
+    /// place back. If not, it belongs on disk, due at once.
+    pub fn reserve(&mut self, app: &AppId, now: Now) -> bool {
+        let has_room_for_all = self.has_room_for_all();
+        let limits = self.limits;
+        let lane = self.lanes.entry(app.clone()).or_insert_with(|| Lane::new(limits));
+        // Nothing overtakes what is due on disk.
+        let overtakes = lane.claiming || lane.next_due.is_some_and(|at| at <= now.clock);
+        let fits = !overtakes && lane.room(has_room_for_all) > 0 && lane.take(1, now.elapsed);
+        if fits {
+            lane.reserved += 1;
+            self.held += 1;
+        }
+        fits
+    }
+
+    /// Gives places back that were reserved and are not needed.
+    pub fn give_back(&mut self, app: &AppId, now: Now) {
+        self.held = self.held.saturating_sub(1);
+        self.change(app, now, |lane| {
+            lane.reserved = lane.reserved.saturating_sub(1);
+            lane.refund(1);
+        });
+    }
+
+    /// A delivery takes the place reserved for it. Answers it back when it is to be pushed now.
+    pub fn enter(&mut self, app: &AppId, delivery: T, bytes: usize) -> Option<T> {
+        self.held_bytes = self.held_bytes.saturating_add(bytes);
+        let limits = self.limits;
+        let lane = self.lanes.entry(app.clone()).or_insert_with(|| Lane::new(limits));
+        lane.reserved = lane.reserved.saturating_sub(1);
+        lane.start_or_queue(delivery, bytes)
+    }
+
+    /// A row of the app is due at a time, or may be. Answers whether that is now.
+    pub fn due(&mut self, app: &AppId, at: TimestampMs, now: Now) -> bool {
+        self.change(app, now, |lane| lane.heard_due(at));
+        at <= now.clock
+    }
+
+    /// What to claim now, for each app at most so many; the places are reserved until [`claimed`](Self::claimed).
+    pub fn claims(&mut self, now: Now) -> Vec<(AppId, usize)> {
+        let due = self.timeline.iter().take_while(|(at, _)| *at <= now.clock);
+        let allowed = self.paced.iter().take_while(|(at, _)| *at <= now.elapsed);
+        let apps = due.map(|(_, app)| app).chain(allowed.map(|(_, app)| app));
+        let apps: Vec<AppId> = apps.take(CLAIMS_MAX).cloned().collect();
+        let share = (CLAIMS_MAX / apps.len().max(1)).max(1);
+        let mut claims = Vec::with_capacity(apps.len());
+        for app in apps {
+            let has_room_for_all = self.has_room_for_all();
+            let Some(mut lane) = self.lanes.remove(&app) else {
+                continue;
+            };
+            self.unlist(&app, &mut lane);
+            let wanted = lane.room(has_room_for_all).min(share).min(lane.allowed(now.elapsed));
+            if wanted > 0 && lane.take(wanted, now.elapsed) {
+                lane.reserved += wanted;
+                self.held += wanted;
+                (lane.claiming, lane.heard) = (true, None);
+                claims.push((app.clone(), wanted));
+            }
+            self.list(&app, &mut lane, now);
+            self.lanes.insert(app, lane);
+        }
+        claims
+    }
+
+    /// What a claim found, with its bytes, and when the app's next row is due. Answers what is to be pushed now.
+    pub fn claimed(
+        &mut self,
+        app: &AppId,
+        wanted: usize,
+        found: Vec<(T, usize)>,
+        next_due: Option<TimestampMs>,
+        now: Now,
+    ) -> Vec<T> {
+        let unused = wanted.saturating_sub(found.len());
+        self.held = self.held.saturating_sub(unused);
+        self.held_bytes += found.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        let mut start = Vec::new();
+        self.change(app, now, |lane| {
+            lane.reserved = lane.reserved.saturating_sub(wanted);
+            lane.refund(unused);
+            lane.next_due = [next_due, lane.heard].into_iter().flatten().min();
+            lane.claiming = false;
+            start = found
+                .into_iter()
+                .filter_map(|(delivery, bytes)| lane.start_or_queue(delivery, bytes))
+                .collect();
+        });
+        start
+    }
+
+    /// A push ended. Answers the app's next delivery, to be pushed now.
+    pub fn ended(&mut self, app: &AppId, bytes: usize, was_taken: bool, now: Now) -> Option<T> {
+        self.held = self.held.saturating_sub(1);
+        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        let mut next = None;
+        self.change(app, now, |lane| next = lane.ended(was_taken));
+        self.feed(now);
+        next
+    }
+
+    /// Lets the lanes that memory had no room for claim again, once there is plenty.
+    fn feed(&mut self, now: Now) {
+        if self.held < HELD_MAX / 4 * 3 && self.held_bytes < HELD_BYTES_MAX / 4 * 3 {
+            for app in std::mem::take(&mut self.starved) {
+                self.change(&app, now, |lane| lane.listed = Listed::Nowhere);
+            }
+        }
+    }
+
+    /// An app that was failing may be well again, for example because it has connected.
+    pub fn recovered(&mut self, app: &AppId, now: Now) {
+        self.change(app, now, Lane::recovered);
+    }
+
+    /// When to ask for claims again.
+    pub fn wake(&self) -> Wake {
+        Wake {
+            clock: self.timeline.first().map(|(at, _)| *at),
+            elapsed: self.paced.first().map(|(at, _)| *at),
+        }
+    }
+
+    /// Deliveries in memory: being pushed, queued, and places reserved.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    fn has_room_for_all(&self) -> Option<bool> {
+        (self.held_bytes < HELD_BYTES_MAX).then_some(self.held < HELD_MAX)
+    }
+
+    /// Changes a lane and lists it anew.
+    fn change(&mut self, app: &AppId, now: Now, change: impl FnOnce(&mut Lane<T>)) {
+        let (app, mut lane) = match self.lanes.remove_entry(app) {
+            Some(known) => known,
+            None => (app.clone(), Lane::new(self.limits)),
+        };
+        change(&mut lane);
+        self.unlist(&app, &mut lane);
+        self.list(&app, &mut lane, now);
+        self.lanes.insert(app, lane);
+    }
+
+    fn unlist(&mut self, app: &AppId, lane: &mut Lane<T>) {
+        match std::mem::replace(&mut lane.listed, Listed::Nowhere) {
+            Listed::Nowhere => {}
+            Listed::Due(at) => drop(self.timeline.remove(&(at, app.clone()))),
+            Listed::Paced(at) => drop(self.paced.remove(&(at, app.clone()))),
+            Listed::Starved => drop(self.starved.remove(app)),
+        }
+    }
+
+    fn list(&mut self, app: &AppId, lane: &mut Lane<T>, now: Now) {
+        lane.listed = lane.place(self.has_room_for_all(), now);
+        match lane.listed {
+            Listed::Nowhere => {}
+            Listed::Due(at) => drop(self.timeline.insert((at, app.clone()))),
+            Listed::Paced(at) => drop(self.paced.insert((at, app.clone()))),
+            Listed::Starved => drop(self.starved.insert(app.clone())),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! One app's lane: what it holds, what is due on disk, and how fast it may go.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use larkspur_wire::TimestampMs;
+
+use super::pace::Pace;
+use super::{Now, QUEUE_MAX};
+
+/// After this many failures in a row an app is tried slowly.
+const FAILURES_MAX: u32 = 100;
+/// How many a second then.
+const AILING_PER_SECOND: u32 = 20;
+
+/// How much of an app's backlog may go at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneLimits {
+    /// Pushes on their way at once.
+    pub in_flight: usize,
+    /// Pushes begun in a second.
+    pub per_second: Option<u32>,
+    /// Whether nothing is pushed.
+    pub paused: bool,
+}
+
+/// Where the scheduler looks for a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listed {
+    /// There is nothing to claim, or no room.
+    Nowhere,
+    /// In the timeline.
+    Due(TimestampMs),
+    /// Among those whose pace must be kept.
+    Paced(Duration),
+    /// Among those that memory has no room for.
+    Starved,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane<T> {
+    pub(super) limits: LaneLimits,
+    pub(super) queue: VecDeque<(T, usize)>,
+    in_flight: usize,
+    /// Places of deliveries that are being accepted or claimed.
+    pub(super) reserved: usize,
+    /// When the first row on disk is due.
+    pub(super) next_due: Option<TimestampMs>,
+    /// Due times heard of while a claim was on its way, which may not have seen them.
+    pub(super) heard: Option<TimestampMs>,
+    pub(super) claiming: bool,
+    pub(super) listed: Listed,
+    failures: u32,
+    pace: Pace,
+}
+
+impl<T> Lane<T> {
+    pub(super) fn new(limits: LaneLimits) -> Self {
+        Self {
+            limits,
+            queue: VecDeque::new(),
+            in_flight: 0,
+            reserved: 0,
+            next_due: None,
+            heard: None,
+            claiming: false,
+            listed: Listed::Nowhere,
+            failures: 0,
+            pace: Pace::default(),
+        }
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.in_flight + self.reserved + self.queue.len()
+    }
+
+    fn is_ailing(&self) -> bool {
+        self.failures >= FAILURES_MAX
+    }
+
+    fn in_flight_max(&self) -> usize {
+        match (self.limits.paused, self.is_ailing()) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => self.limits.in_flight,
+        }
+    }
+
+    /// What may be held. The argument says whether memory has room for anything, and if so, for queues too.
+    fn capacity(&self, room_for_all: Option<bool>) -> usize {
+        match (room_for_all, self.in_flight_max()) {
+            (None, _) | (_, 0) => 0,
+            (Some(true), max) if !self.is_ailing() => max + QUEUE_MAX,
+            (Some(_), max) => max,
+        }
+    }
+
+    pub(super) fn room(&self, room_for_all: Option<bool>) -> usize {
+        self.capacity(room_for_all).saturating_sub(self.held())
+    }
+
+    /// Pushes begun in a second, and how many of them may come at once.
+    fn rate(&self) -> Option<(u32, u32)> {
+        match (self.is_ailing(), self.limits.per_second) {
+            (true, limit) => Some((limit.map_or(AILING_PER_SECOND, |limit| limit.min(AILING_PER_SECOND)), 1)),
+            (false, limit) => limit.map(|limit| (limit, limit)),
+        }
+    }
+
+    /// How many the pace allows now.
+    pub(super) fn allowed(&self, elapsed: Duration) -> usize {
+        self.rate().map_or(usize::MAX, |rate| self.pace.allowed(rate, elapsed))
+    }
+
+    /// Uses up some of the pace, if there is enough.
+    pub(super) fn take(&mut self, n: usize, elapsed: Duration) -> bool {
+        let Some(rate) = self.rate() else { return true };
+        let enough = self.pace.allowed(rate, elapsed) >= n;
+        if enough {
+            self.pace.take(rate, n, elapsed);
+        }
+        enough
+    }
+
+    pub(super) fn refund(&mut self, n: usize) {
+        if let Some(rate) = self.rate() {
+            self.pace.refund(rate, n);
+        }
+    }
+
+    pub(super) fn heard_due(&mut self, at: TimestampMs) {
+        let earlier = |known: Option<TimestampMs>| Some(known.map_or(at, |known| known.min(at)));
+        self.next_due = earlier(self.next_due);
+        self.heard = earlier(self.heard);
+    }
+
+    pub(super) fn start_or_queue(&mut self, delivery: T, bytes: usize) -> Option<T> {
+        if self.in_flight < self.in_flight_max().max(1) {
+            self.in_flight += 1;
+            return Some(delivery);
+        }
+        self.queue.push_back((delivery, bytes));
+        None
+    }
+
+    pub(super) fn ended(&mut self, was_taken: bool) -> Option<T> {
+        self.failures = if was_taken { 0 } else { self.failures.saturating_add(1) };
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if self.in_flight >= self.in_flight_max().max(1) {
+            return None;
+        }
+        let (next, _) = self.queue.pop_front()?;
+        self.in_flight += 1;
+        Some(next)
+    }
+
+    pub(super) fn recovered(&mut self) {
+        (self.failures, self.pace) = (0, Pace::default());
+    }
+
+    /// A lane that is nearly full is not worth a claim.
+    fn has_room_for_a_batch(&self, room_for_all: Option<bool>) -> bool {
+        self.room(room_for_all) >= (self.capacity(room_for_all) / 4).max(1)
+    }
+
+    /// Where to list it.
+    pub(super) fn place(&self, room_for_all: Option<bool>, now: Now) -> Listed {
+        let Some(due_at) = self.next_due.filter(|_| !self.claiming) else {
+            return Listed::Nowhere;
+        };
+        if !self.has_room_for_a_batch(room_for_all) {
+            let starved = self.has_room_for_a_batch(Some(true));
+            return if starved { Listed::Starved } else { Listed::Nowhere };
+        }
+        if due_at > now.clock {
+            return Listed::Due(due_at);
+        }
+        match self.rate().and_then(|rate| self.pace.next(rate, now.elapsed)) {
+            Some(at) => Listed::Paced(at),
+            None => Listed::Due(due_at),
+        }
+    }
+}

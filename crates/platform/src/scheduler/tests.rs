@@ -1,0 +1,190 @@
+use super::*;
+
+const AT: TimestampMs = TimestampMs(1_000);
+
+fn now(clock: i64, elapsed_ms: u64) -> Now {
+    Now {
+        clock: TimestampMs(clock),
+        elapsed: Duration::from_millis(elapsed_ms),
+    }
+}
+
+fn app(n: u8) -> AppId {
+    AppId::mint([n; 8])
+}
+
+const LIMITS: LaneLimits = LaneLimits {
+    in_flight: 2,
+    per_second: None,
+    paused: false,
+};
+
+fn scheduler() -> Scheduler<u32> {
+    Scheduler::new(LIMITS)
+}
+
+/// Reserves and enters; answers what is pushed at once, or `Err` when it belongs on disk.
+fn publish(scheduler: &mut Scheduler<u32>, to: &AppId, delivery: u32, at: Now) -> Result<Option<u32>, ()> {
+    if scheduler.reserve(to, at) {
+        Ok(scheduler.enter(to, delivery, 1))
+    } else {
+        Err(())
+    }
+}
+
+#[test]
+fn so_many_are_pushed_at_once_and_the_next_when_one_ends() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(0, 0));
+    assert_eq!(publish(&mut scheduler, &to, 1, at), Ok(Some(1)));
+    assert_eq!(publish(&mut scheduler, &to, 2, at), Ok(Some(2)));
+    assert_eq!(publish(&mut scheduler, &to, 3, at), Ok(None));
+    assert_eq!(scheduler.ended(&to, 1, true, at), Some(3));
+    assert_eq!(scheduler.ended(&to, 1, true, at), None);
+    assert_eq!(scheduler.ended(&to, 1, true, at), None);
+    assert_eq!(scheduler.held(), 0);
+}
+
+#[test]
+fn what_does_not_fit_in_memory_belongs_on_disk_and_other_apps_do_not_feel_it() {
+    let (mut scheduler, at) = (scheduler(), now(0, 0));
+    for n in 0..u32::try_from(QUEUE_MAX).unwrap() + 2 {
+        assert!(publish(&mut scheduler, &app(1), n, at).is_ok());
+    }
+    assert_eq!(publish(&mut scheduler, &app(1), 0, at), Err(()));
+    assert_eq!(publish(&mut scheduler, &app(2), 7, at), Ok(Some(7)));
+}
+
+#[test]
+fn when_memory_is_full_every_app_still_has_its_slots() {
+    let (mut scheduler, at) = (scheduler(), now(0, 0));
+    let mut n_held = 0;
+    for n in 0..30 {
+        while publish(&mut scheduler, &app(n), 0, at).is_ok() {
+            n_held += 1;
+        }
+    }
+    assert!((HELD_MAX..HELD_MAX + 60).contains(&n_held), "{n_held}");
+    assert_eq!(publish(&mut scheduler, &app(99), 7, at), Ok(Some(7)));
+}
+
+#[test]
+fn nothing_new_overtakes_what_is_due_on_disk() {
+    let (mut scheduler, to) = (scheduler(), app(1));
+    assert!(scheduler.due(&to, AT, now(AT.0, 0)));
+    assert_eq!(publish(&mut scheduler, &to, 1, now(AT.0, 0)), Err(()));
+    assert_eq!(scheduler.claims(now(AT.0, 0)), [(to.clone(), CLAIMS_MAX)]);
+    assert_eq!(publish(&mut scheduler, &to, 1, now(AT.0, 0)), Err(()));
+    let found = vec![(5, 1), (6, 1), (7, 1)];
+    assert_eq!(scheduler.claimed(&to, CLAIMS_MAX, found, None, now(AT.0, 0)), [5, 6]);
+    assert_eq!(publish(&mut scheduler, &to, 8, now(AT.0, 0)), Ok(None));
+    assert_eq!(scheduler.ended(&to, 1, true, now(AT.0, 0)), Some(7));
+    assert_eq!(scheduler.held(), 3);
+}
+
+#[test]
+fn what_is_due_later_is_claimed_later() {
+    let (mut scheduler, to) = (scheduler(), app(1));
+    assert!(!scheduler.due(&to, AT, now(0, 0)));
+    assert_eq!(scheduler.claims(now(AT.0 - 1, 0)), []);
+    assert_eq!(scheduler.wake().clock, Some(AT));
+    assert_eq!(scheduler.claims(now(AT.0, 0)).len(), 1);
+    assert_eq!(scheduler.wake().clock, None);
+}
+
+#[test]
+fn a_due_time_heard_of_while_claiming_is_not_lost() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
+    scheduler.due(&to, AT, at);
+    scheduler.claims(at);
+    scheduler.due(&to, TimestampMs(3_000), at);
+    scheduler.claimed(&to, CLAIMS_MAX, Vec::new(), Some(TimestampMs(9_000)), at);
+    assert_eq!(scheduler.wake().clock, Some(TimestampMs(3_000)));
+}
+
+#[test]
+fn apps_share_a_round_of_claims() {
+    let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
+    for n in 1..=4 {
+        scheduler.due(&app(n), AT, at);
+    }
+    let claims = scheduler.claims(at);
+    assert_eq!(claims.len(), 4);
+    assert!(claims.iter().all(|(_, wanted)| *wanted == CLAIMS_MAX / 4), "{claims:?}");
+}
+
+#[test]
+fn an_app_that_keeps_failing_is_tried_slowly_until_it_takes_one() {
+    let (mut scheduler, to) = (scheduler(), app(1));
+    for n in 0..100 {
+        assert_eq!(publish(&mut scheduler, &to, n, now(0, 0)), Ok(Some(n)));
+        scheduler.ended(&to, 1, false, now(0, 0));
+    }
+    assert_eq!(publish(&mut scheduler, &to, 1, now(0, 0)), Ok(Some(1)));
+    assert_eq!(publish(&mut scheduler, &to, 2, now(0, 0)), Err(()));
+    scheduler.due(&to, TimestampMs(0), now(0, 0));
+    scheduler.ended(&to, 1, false, now(0, 0));
+    assert_eq!(scheduler.claims(now(0, 49)), []);
+    assert_eq!(scheduler.wake().elapsed, Some(Duration::from_millis(50)));
+    assert_eq!(scheduler.claims(now(0, 50)), [(to.clone(), 1)]);
+    assert_eq!(
+        scheduler.claimed(&to, 1, vec![(3, 1)], Some(TimestampMs(0)), now(0, 50)),
+        [3]
+    );
+    scheduler.ended(&to, 1, true, now(0, 50));
+    assert_eq!(scheduler.claims(now(0, 50)), [(to, CLAIMS_MAX)]);
+}
+
+#[test]
+fn an_app_that_connects_is_tried_at_once() {
+    let (mut scheduler, to) = (scheduler(), app(1));
+    scheduler.due(&to, TimestampMs(0), now(0, 0));
+    for _ in 0..100 {
+        scheduler.ended(&to, 0, false, now(0, 0));
+    }
+    assert_eq!(scheduler.claims(now(0, 0)).pop().map(|(_, wanted)| wanted), Some(1));
+    scheduler.claimed(&to, 1, Vec::new(), Some(TimestampMs(0)), now(0, 0));
+    scheduler.recovered(&to, now(0, 0));
+    assert_eq!(
+        scheduler.claims(now(0, 0)).pop().map(|(_, wanted)| wanted),
+        Some(CLAIMS_MAX)
+    );
+}
+
+#[test]
+fn a_limit_per_second_holds_for_what_is_new_and_what_is_due() {
+    let (mut scheduler, to) = (scheduler(), app(1));
+    let limits = LaneLimits {
+        per_second: Some(10),
+        ..LIMITS
+    };
+    scheduler.configure(&to, limits, now(0, 0));
+    let fits = (0..20).filter(|n| publish(&mut scheduler, &to, *n, now(0, 0)).is_ok());
+    assert_eq!(fits.count(), 10);
+    scheduler.due(&to, TimestampMs(0), now(0, 0));
+    assert_eq!(scheduler.claims(now(0, 0)), []);
+    assert_eq!(scheduler.wake().elapsed, Some(Duration::from_millis(100)));
+    assert_eq!(scheduler.claims(now(0, 300)), [(to, 3)]);
+}
+
+#[test]
+fn a_paused_app_is_pushed_nothing_until_it_goes_on() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
+    let paused = LaneLimits { paused: true, ..LIMITS };
+    scheduler.configure(&to, paused, at);
+    assert_eq!(publish(&mut scheduler, &to, 1, at), Err(()));
+    scheduler.due(&to, AT, at);
+    assert_eq!(scheduler.claims(at), []);
+    scheduler.configure(&to, LIMITS, at);
+    assert_eq!(scheduler.claims(at).len(), 1);
+}
+
+#[test]
+fn lanes_that_memory_had_no_room_for_are_claimed_when_it_has() {
+    let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
+    assert!(scheduler.reserve(&app(1), at));
+    assert_eq!(scheduler.enter(&app(1), 1, HELD_BYTES_MAX), Some(1));
+    scheduler.due(&app(2), AT, at);
+    assert_eq!(scheduler.claims(at), []);
+    scheduler.ended(&app(1), HELD_BYTES_MAX, true, at);
+    assert_eq!(scheduler.claims(at).len(), 1);
+}

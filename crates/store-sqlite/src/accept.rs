@@ -1,0 +1,107 @@
+//! Accepting: an event, its deliveries and its bindings, all or nothing.
+
+use larkspur_store::{Accepted, DeliveryId, NewDelivery, NewEvent, Start, StoreError, WAITING};
+use larkspur_wire::AppId;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use crate::failed;
+use crate::registry::{SAVE_BINDING, all};
+use crate::row::{parsed, read_delivery_id, write_withheld};
+use crate::write::execute;
+
+// By the unique index on event.id.
+pub(crate) const DIGEST: &str = "SELECT seq, digest FROM event WHERE id = ?1";
+const NEW_EVENT: &str = "INSERT INTO event (id, event_type, tenant_key, create_time, accepted_at, digest, payload) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const NEW_DELIVERY: &str = "INSERT INTO delivery \
+     (id, event_seq, app_id, withheld, state, leased, due_at, attempts, generation, order_key) \
+     VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, 0, ?5, ?7)";
+// By delivery_in_order.
+pub(crate) const PREDECESSOR: &str =
+    "SELECT 1 FROM delivery WHERE state = 0 AND app_id = ?1 AND order_key = ?2 LIMIT 1";
+// By delivery_by_event.
+pub(crate) const DELIVERIES_OF: &str = "SELECT id, app_id FROM delivery WHERE event_seq = ?1 ORDER BY seq";
+
+pub(crate) const ACCEPT: &str = "accept events";
+
+/// About what a row takes besides the payload: ids, digest, and the list it is in.
+const ROW_BYTES: usize = 512;
+
+/// What an event takes while it waits, about.
+pub(crate) fn bytes(event: &NewEvent) -> usize {
+    event.payload.len() + ROW_BYTES * (1 + event.deliveries.len())
+}
+
+/// Stores one event, or says why not.
+pub(crate) fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreError> {
+    let known: Option<(i64, Vec<u8>)> = tx
+        .prepare_cached(DIGEST)
+        .and_then(|mut statement| {
+            statement
+                .query_row([event.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })
+        .map_err(failed(ACCEPT))?;
+    if let Some((seq, digest)) = known {
+        let same = digest == event.digest;
+        return if same {
+            Ok(Accepted::Repeated(deliveries_of(tx, seq)?))
+        } else {
+            Ok(Accepted::Conflict)
+        };
+    }
+    let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
+    let row = params![
+        event.id.as_str(),
+        event.event_type.as_str(),
+        tenant_key,
+        event.create_time.0,
+        event.accepted_at.0,
+        event.digest,
+        &event.payload[..],
+    ];
+    execute(tx, ACCEPT, NEW_EVENT, row)?;
+    let seq = tx.last_insert_rowid();
+    for delivery in &event.deliveries {
+        accept_delivery(tx, event, seq, delivery)?;
+    }
+    for (key, app_id) in &event.binds {
+        execute(tx, ACCEPT, SAVE_BINDING, params![key.kind, key.id, app_id.as_str()])?;
+    }
+    Ok(Accepted::New)
+}
+
+fn accept_delivery(
+    tx: &Transaction<'_>,
+    event: &NewEvent,
+    event_seq: i64,
+    delivery: &NewDelivery,
+) -> Result<(), StoreError> {
+    let app_id = delivery.app_id.as_str();
+    let (leased, due_at, key) = match &delivery.start {
+        Start::Leased => (true, event.lease_until, None),
+        Start::Due => (false, event.accepted_at, None),
+        Start::InOrder { key } => {
+            let waits = tx
+                .prepare_cached(PREDECESSOR)
+                .and_then(|mut statement| statement.exists(params![app_id, key]))
+                .map_err(failed(ACCEPT))?;
+            (false, if waits { WAITING } else { event.accepted_at }, Some(key))
+        }
+    };
+    let row = params![
+        delivery.id.0.to_be_bytes(),
+        event_seq,
+        app_id,
+        write_withheld(&delivery.withheld),
+        leased,
+        due_at.0,
+        key,
+    ];
+    execute(tx, ACCEPT, NEW_DELIVERY, row).map(drop)
+}
+
+fn deliveries_of(connection: &Connection, event_seq: i64) -> Result<Vec<(DeliveryId, AppId)>, StoreError> {
+    let read = |row: &Row<'_>| Ok((read_delivery_id(row, 0)?, parsed(row, 1, "delivery")?));
+    all(connection, ACCEPT, DELIVERIES_OF, [event_seq], read)
+}
