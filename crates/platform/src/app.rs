@@ -7,6 +7,7 @@ mod error;
 mod subscribe;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
 use larkspur_catalog::Catalog;
 use larkspur_store::{App, AppConfig, AppDelivery, AppKind, AppVersion, Mode};
@@ -41,6 +42,8 @@ pub struct AppChange {
     pub events: SubscriptionChange,
     /// Changes the callback subscriptions.
     pub callbacks: SubscriptionChange,
+    /// Changes how its events are pushed; takes effect at once.
+    pub delivery: DeliveryChange,
     /// Replaces the App Secret.
     pub app_secret: Option<SecretChange>,
     /// Replaces the Verification Token.
@@ -49,6 +52,20 @@ pub struct AppChange {
     pub encrypt_key: Option<SecretChange>,
     /// Whether its URLs may lead into private address ranges.
     pub allow_private_addresses: Option<bool>,
+}
+
+/// What to change in how an app's events are pushed; what is `None` stays, and `Some(None)` goes back to what the
+/// platform's settings say.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryChange {
+    /// Whether nothing is pushed for now.
+    pub paused: Option<bool>,
+    /// How many events may be on their way to it at once.
+    pub in_flight_max: Option<Option<NonZeroU32>>,
+    /// How many pushes may begin in a second.
+    pub per_second_max: Option<Option<NonZeroU32>>,
+    /// Seconds to wait before each retry, at most 32 of them.
+    pub retry_seconds: Option<Option<Vec<u64>>>,
 }
 
 /// A new value for one of an app's secrets.
@@ -94,6 +111,7 @@ const TENANTS_MAX: usize = 10_000;
 /// Feishu allows Encrypt Keys and Verification Tokens of up to 32 characters.
 const KEY_CHARS_MAX: usize = 32;
 const NAME_CHARS_MAX: usize = 100;
+const RETRIES_MAX: usize = 32;
 const APP_SECRET_CHARS_MAX: usize = 128;
 
 /// Makes an app; nothing of it is in force before a version is published.
@@ -153,6 +171,7 @@ pub fn change(rules: Rules<'_>, app: &App, change: AppChange, entropy: &Entropy)
     if let Some(url) = callbacks.url {
         app.callback_url = url;
     }
+    app.delivery = delivery_of(app.delivery, change.delivery)?;
     if let Some(allow) = change.allow_private_addresses {
         app.allow_private_addresses = allow;
     }
@@ -217,6 +236,22 @@ fn sized(member: &'static str, secret: Secret, chars_min: usize, chars_max: usiz
         chars,
         chars_min,
         chars_max,
+    })
+}
+
+fn delivery_of(delivery: AppDelivery, change: DeliveryChange) -> Result<AppDelivery, AppError> {
+    let retry_seconds = change.retry_seconds.unwrap_or(delivery.retry_seconds);
+    if let Some(found) = retry_seconds.as_ref().map(Vec::len).filter(|len| *len > RETRIES_MAX) {
+        return Err(AppError::Retries {
+            found,
+            retries_max: RETRIES_MAX,
+        });
+    }
+    Ok(AppDelivery {
+        paused: change.paused.unwrap_or(delivery.paused),
+        in_flight_max: change.in_flight_max.unwrap_or(delivery.in_flight_max),
+        per_second_max: change.per_second_max.unwrap_or(delivery.per_second_max),
+        retry_seconds,
     })
 }
 

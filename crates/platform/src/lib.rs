@@ -18,8 +18,8 @@ mod tests;
 pub mod token;
 
 pub use app::{
-    AppChange, AppError, NewApp, Rules, SecretChange, Selection, SubscriptionChange, change as change_app,
-    create as create_app, publish as publish_app,
+    AppChange, AppError, DeliveryChange, NewApp, Rules, SecretChange, Selection, SubscriptionChange,
+    change as change_app, create as create_app, publish as publish_app,
 };
 pub use call::{Call, CallRefusal};
 pub use credentials::Entropy;

@@ -17,6 +17,9 @@ use utoipa::{IntoResponses, ToSchema};
 /// The content type of RFC 9457.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Whoever is refused because too much waits comes back after this; the store writes thousands in that time.
+const BUSY_SECONDS: u32 = 1;
+
 /// Why a request was refused.
 ///
 /// It is boxed: most results never hold one, and all of them would be as large.
@@ -166,8 +169,9 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy { .. } => Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_busy", error.to_string())
-                .hint("send the request again in a moment"),
+            StoreError::Busy { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", error.to_string())
+                .hint("send the request again after the seconds in Retry-After")
+                .retry_after(BUSY_SECONDS),
             StoreError::Cursor { .. } => Self::bad_query("after", "`after` is not the `next` of a page"),
             error => Self::internal(&error),
         }
@@ -212,7 +216,11 @@ impl IntoResponses for AnyRefusal {
             ),
             ("421", "The Host header names another server."),
             ("500", "The platform failed; its log says why."),
-            ("503", "The platform is busy or shutting down; try again."),
+            (
+                "429",
+                "More waits to be stored than the platform takes; try again after Retry-After.",
+            ),
+            ("503", "The platform is shutting down; try again."),
         ])
     }
 }

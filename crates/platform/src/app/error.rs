@@ -29,6 +29,14 @@ pub enum AppError {
         /// How many it may have.
         tenants_max: usize,
     },
+    /// The ladder of retries is too long.
+    #[error("{found} retries were given, and an app may have {retries_max}")]
+    Retries {
+        /// How many were given.
+        found: usize,
+        /// How many it may have.
+        retries_max: usize,
+    },
     /// A secret is too short or too long.
     #[error("`{member}` has {chars} characters")]
     SecretLength {
@@ -119,6 +127,7 @@ impl AppError {
             Self::Exists(_) => "app_exists",
             Self::Name { .. } => "bad_name",
             Self::Tenants { .. } => "too_many_tenants",
+            Self::Retries { .. } => "too_many_retries",
             Self::SecretLength { .. } => "bad_secret_length",
             Self::UnknownScope { .. } => "unknown_scope",
             Self::ScopeNotHoldable { .. } => "scope_not_holdable",
@@ -137,6 +146,7 @@ impl AppError {
             Self::Unknown(_) | Self::Exists(_) => Some("app_id"),
             Self::Name { .. } => Some("name"),
             Self::Tenants { .. } => Some("tenants"),
+            Self::Retries { .. } => Some("delivery.retry_seconds"),
             Self::SecretLength { member, .. } => Some(member),
             Self::UnknownScope { .. } | Self::ScopeNotHoldable { .. } => Some("scopes"),
             Self::IsCallback { .. }
@@ -156,7 +166,9 @@ impl AppError {
             Self::Tenants { tenants_max: 1, .. } => {
                 "a custom app belongs to one tenant; make a store app to serve many".to_owned()
             }
-            Self::Tenants { tenants_max, .. } => format!("give at most {tenants_max}"),
+            Self::Tenants { tenants_max: max, .. } | Self::Retries { retries_max: max, .. } => {
+                format!("give at most {max}")
+            }
             Self::SecretLength {
                 chars_min, chars_max, ..
             } => format!("give {chars_min} to {chars_max} characters"),

@@ -16,7 +16,7 @@ const APP: &str = "cli_00000000000000aa";
 const EXAM: &str = "hire.eco_exam.created_v1";
 
 /// What cannot be brought about over a socket in reasonable time: failures of our own, and 30 s of patience.
-const NOT_DRIVEN: [&str; 3] = ["408", "500", "503"];
+const NOT_DRIVEN: [&str; 3] = ["408", "429", "500"];
 
 #[tokio::test]
 async fn every_documented_answer_is_given_and_fits_the_document() {
@@ -62,7 +62,8 @@ async fn successes(platform: &Platform) {
         "name": "all of it", "kind": "custom", "app_id": APP, "tenants": [TENANT], "scopes": "all",
         "events": {"mode": "webhook", "url": platform.inbox_url("all"), "types": "all"},
         "callbacks": {"mode": "websocket", "types": "all"},
-        "app_secret": "a secret of one's own", "allow_private_addresses": true
+        "app_secret": "a secret of one's own", "allow_private_addresses": true,
+        "delivery": {"paused": false, "in_flight_max": 5, "per_second_max": 50, "retry_seconds": [1, 2]}
     });
     let app = platform.app(&app).await;
     assert_eq!(app["app_secret"], "a secret of one's own");

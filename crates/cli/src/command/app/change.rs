@@ -37,6 +37,18 @@ pub(crate) struct Change {
     /// Make a secret anew; repeat for more.
     #[arg(long, value_enum, value_name = "SECRET")]
     reset: Vec<SecretName>,
+    /// Push nothing for now; what is published waits. `--paused=false` goes on.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    paused: Option<bool>,
+    /// How many pushes to it may be on their way at once; `default` for the platform's setting.
+    #[arg(long, value_name = "N", value_parser = own_or_default)]
+    in_flight_max: Option<Value>,
+    /// How many pushes to it may begin in a second; `default` for no limit.
+    #[arg(long, value_name = "N", value_parser = own_or_default)]
+    per_second_max: Option<Value>,
+    /// Seconds to wait before each retry, as `15,300,3600`; `default` for the platform's setting.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_default)]
+    retry_seconds: Option<Value>,
     /// Whether its URLs may lead into private address ranges.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_private_addresses: Option<bool>,
@@ -68,6 +80,13 @@ impl Change {
             "callbacks",
             subscriptions(self.callback_mode, self.callback_url, self.callback),
         );
+        let delivery = [
+            ("paused", self.paused.map(Value::from)),
+            ("in_flight_max", self.in_flight_max),
+            ("per_second_max", self.per_second_max),
+            ("retry_seconds", self.retry_seconds),
+        ];
+        put("delivery", members(delivery));
         put("tenants", selection(self.tenant));
         put("scopes", selection(self.scope));
         put("encrypt_key", self.encrypt_key.map(Value::from));
@@ -79,16 +98,40 @@ impl Change {
 
 fn subscriptions(mode: Option<Mode>, url: Option<String>, types: Vec<String>) -> Option<Value> {
     let url = url.map(|url| if url.is_empty() { Value::Null } else { url.into() });
-    let members = [
+    members([
         ("mode", mode.map(|mode| json!(mode))),
         ("url", url),
         ("types", selection(types)),
-    ];
-    let members: Map<_, _> = members
+    ])
+}
+
+/// An object of what was said, if anything was.
+fn members<const N: usize>(members: [(&str, Option<Value>); N]) -> Option<Value> {
+    let said = members
         .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
-    (!members.is_empty()).then_some(members.into())
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let said: Map<_, _> = said.collect();
+    (!said.is_empty()).then_some(said.into())
+}
+
+fn own_or_default(text: &str) -> Result<Value, String> {
+    match text {
+        "default" => Ok(Value::Null),
+        number => match number.parse::<u32>() {
+            Ok(number @ 1..) => Ok(json!(number)),
+            _ => Err("give a number from 1, or `default`".to_owned()),
+        },
+    }
+}
+
+fn seconds_or_default(text: &str) -> Result<Value, String> {
+    if text == "default" {
+        return Ok(Value::Null);
+    }
+    let seconds: Result<Vec<u64>, _> = text.split(',').map(|one| one.trim().parse()).collect();
+    seconds
+        .map(|seconds| json!(seconds))
+        .map_err(|_| "give seconds, as `15,300,3600`, or `default`".to_owned())
 }
 
 fn selection(names: Vec<String>) -> Option<Value> {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 
-use larkspur_platform::{AppChange, NewApp, SecretChange, Selection, SubscriptionChange};
+use larkspur_platform::{AppChange, DeliveryChange, NewApp, SecretChange, Selection, SubscriptionChange};
 use larkspur_wire::{AppId, EventType, Scope, Secret, TenantKey};
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Error, SeqAccess, Visitor};
@@ -37,6 +38,9 @@ pub(crate) struct AppCreate {
     /// Callback subscriptions.
     #[serde(default)]
     callbacks: SubscriptionPatch,
+    /// How its events are pushed, where that differs from the platform's settings; takes effect at once.
+    #[serde(default)]
+    delivery: DeliveryPatch,
     /// An App Secret of your own.
     #[schema(value_type = Option<String>)]
     app_secret: Option<Secret>,
@@ -71,6 +75,9 @@ pub(crate) struct AppPatch {
     /// Callback subscriptions.
     #[serde(default)]
     callbacks: SubscriptionPatch,
+    /// How its events are pushed, where that differs from the platform's settings; takes effect at once.
+    #[serde(default)]
+    delivery: DeliveryPatch,
     /// A new App Secret; ends every token and ticket made with the old one.
     #[schema(value_type = Option<String>)]
     app_secret: Option<Secret>,
@@ -103,6 +110,29 @@ pub(crate) struct SubscriptionPatch {
     types: Option<Choice<EventType>>,
 }
 
+/// How one app's events are pushed. What is left out stays; `null` goes back to what the platform's settings say.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeliveryPatch {
+    /// Whether nothing is pushed for now; what is published waits.
+    paused: Option<bool>,
+    /// At most this many events are on their way to it at once.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[expect(clippy::option_option, reason = "left out, removed and set are three answers")]
+    in_flight_max: Option<Option<NonZeroU32>>,
+    /// At most this many pushes begin in a second.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    #[expect(clippy::option_option, reason = "left out, removed and set are three answers")]
+    per_second_max: Option<Option<NonZeroU32>>,
+    /// Seconds to wait before each retry, at most 32 of them; the delivery is dead after the last.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<u64>>)]
+    #[expect(clippy::option_option, reason = "left out, removed and set are three answers")]
+    retry_seconds: Option<Option<Vec<u64>>>,
+}
+
 /// One of an app's secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -128,6 +158,7 @@ impl AppCreate {
             scopes: self.scopes.map(|choice| choice.0),
             events: self.events.into_change(),
             callbacks: self.callbacks.into_change(),
+            delivery: self.delivery.into_change(),
             app_secret: secret(self.app_secret, &self.reset, SecretName::AppSecret),
             verification_token: secret(self.verification_token, &self.reset, SecretName::VerificationToken),
             encrypt_key: secret(self.encrypt_key, &self.reset, SecretName::EncryptKey),
@@ -150,6 +181,7 @@ impl AppPatch {
             scopes: self.scopes.map(|choice| choice.0),
             events: self.events.into_change(),
             callbacks: self.callbacks.into_change(),
+            delivery: self.delivery.into_change(),
             app_secret: secret(self.app_secret, &self.reset, SecretName::AppSecret),
             verification_token: secret(self.verification_token, &self.reset, SecretName::VerificationToken),
             encrypt_key: secret(self.encrypt_key, &self.reset, SecretName::EncryptKey),
@@ -168,6 +200,17 @@ impl SubscriptionPatch {
     }
 }
 
+impl DeliveryPatch {
+    fn into_change(self) -> DeliveryChange {
+        DeliveryChange {
+            paused: self.paused,
+            in_flight_max: self.in_flight_max,
+            per_second_max: self.per_second_max,
+            retry_seconds: self.retry_seconds,
+        }
+    }
+}
+
 /// A given value wins over a reset.
 fn secret(given: Option<Secret>, reset: &[SecretName], name: SecretName) -> Option<SecretChange> {
     match given {
@@ -178,7 +221,7 @@ fn secret(given: Option<Secret>, reset: &[SecretName], name: SecretName) -> Opti
 
 /// Tells a `null` from a member that is not there.
 #[expect(clippy::option_option, reason = "left out, removed and set are three answers")]
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 

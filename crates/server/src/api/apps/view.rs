@@ -1,6 +1,6 @@
 //! An app as the API shows it.
 
-use larkspur_store::{App, AppConfig, AppVersion, Subscriptions};
+use larkspur_store::{App, AppConfig, AppDelivery, AppVersion, Subscriptions};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -33,6 +33,8 @@ pub(crate) struct AppView {
     event_url: Option<String>,
     /// Where callbacks are posted.
     callback_url: Option<String>,
+    /// How its events are pushed; what is `null` is as the platform's settings say.
+    delivery: DeliveryView,
     /// Whether its URLs may lead into private address ranges.
     allow_private_addresses: bool,
     /// What is edited.
@@ -45,6 +47,20 @@ pub(crate) struct AppView {
     online: usize,
     /// When it was made.
     created_at: i64,
+}
+
+/// How one app's events are pushed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AppDelivery)]
+pub(crate) struct DeliveryView {
+    /// Whether nothing is pushed for now.
+    paused: bool,
+    /// At most this many events are on their way to it at once.
+    in_flight_max: Option<u32>,
+    /// At most this many pushes begin in a second.
+    per_second_max: Option<u32>,
+    /// Seconds to wait before each retry.
+    retry_seconds: Option<Vec<u64>>,
 }
 
 /// The part of an app that takes effect with a version.
@@ -98,6 +114,7 @@ impl AppView {
             encrypted: !app.encrypt_key.is_empty(),
             event_url: app.event_url.clone(),
             callback_url: app.callback_url.clone(),
+            delivery: DeliveryView::from(&app.delivery),
             allow_private_addresses: app.allow_private_addresses,
             draft: Config::from(&app.draft),
             published: app.published.as_ref().map(Version::from),
@@ -114,6 +131,17 @@ impl AppView {
             verification_token: Some(app.verification_token.expose().to_owned()),
             encrypt_key: Some(app.encrypt_key.expose().to_owned()),
             ..Self::hidden(app, online)
+        }
+    }
+}
+
+impl From<&AppDelivery> for DeliveryView {
+    fn from(delivery: &AppDelivery) -> Self {
+        Self {
+            paused: delivery.paused,
+            in_flight_max: delivery.in_flight_max.map(Into::into),
+            per_second_max: delivery.per_second_max.map(Into::into),
+            retry_seconds: delivery.retry_seconds.clone(),
         }
     }
 }
