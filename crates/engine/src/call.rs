@@ -79,7 +79,7 @@ impl Engine {
         } else {
             &counts.calls_failed
         });
-        self.announce(Activity::Called {
+        self.announce(|| Activity::Called {
             event_id: event_id.clone(),
             event_type: call.event_type.clone(),
             app_id: callee.app.id.clone(),
