@@ -50,6 +50,8 @@ pub(crate) struct To<'a>(pub(crate) &'a [&'a str], pub(crate) &'a [(&'a str, &'a
 pub(crate) struct Admin {
     base: Url,
     token: Option<String>,
+    /// The apps that `dev` made ready, when this is its platform.
+    pub(crate) ready_apps: Vec<String>,
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -73,11 +75,13 @@ impl Platform {
             (Some(_), None) => false,
         };
         let default = || DEFAULT_URL.parse().expect("the default is an address");
-        Admin::new(
-            self.url.or(dev_url).unwrap_or_else(default),
-            self.token.or_else(|| dev.filter(|_| is_dev).map(|dev| dev.admin_token)),
-            self.ca_file.as_deref(),
-        )
+        let url = self.url.or(dev_url).unwrap_or_else(default);
+        let dev = dev.filter(|_| is_dev);
+        let ready_apps = dev.iter().flat_map(|dev| &dev.apps).map(|app| app.app_id.clone());
+        let ready_apps = ready_apps.collect();
+        let token = self.token.or_else(|| dev.map(|dev| dev.admin_token));
+        let admin = Admin::new(url, token, self.ca_file.as_deref())?;
+        Ok(Admin { ready_apps, ..admin })
     }
 }
 
@@ -110,6 +114,7 @@ impl Admin {
         Ok(Self {
             base,
             token,
+            ready_apps: Vec::new(),
             http: Client::builder(TokioExecutor::new()).build(connector),
         })
     }

@@ -14,6 +14,9 @@ pub(super) fn failure(status: StatusCode, problem: &Value) -> Failure {
         let (path, expected, found) = (word("path"), word("expected"), word("found"));
         detail.push_str(&format!("\n  {path}: expected {expected}, found {found}"));
     }
+    if let Some(code) = problem["feishu_code"].as_u64() {
+        detail.push_str(&format!("\n  Feishu's clients show error {code}"));
+    }
     let exit = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::NotAllowed,
         _ => Exit::Failed,
@@ -21,6 +24,7 @@ pub(super) fn failure(status: StatusCode, problem: &Value) -> Failure {
     let failure = Failure::msg(exit, detail);
     match (text("code"), text("hint")) {
         (Some("unknown_app" | "app_not_found"), _) => failure.with_hint("see `larkspur app list`"),
+        (Some("ambiguous_app"), _) => failure.with_hint("name the app with --app"),
         (Some("not_addressed"), Some(hint)) => {
             failure.with_hint(hint.replace("add `app_id`", "name the app with --app"))
         }
@@ -58,6 +62,14 @@ mod tests {
         let problem = json!({ "code": "not_addressed", "hint": "add `app_id`, or bind account/7 to an app" });
         let failure = failure(StatusCode::UNPROCESSABLE_ENTITY, &problem);
         assert_eq!(failure.hint(), "name the app with --app, or bind account/7 to an app");
+    }
+
+    #[test]
+    fn what_users_of_feishu_would_see_is_told() {
+        let problem = json!({ "detail": "no answer within 3000 ms", "code": "app_timed_out", "feishu_code": 200_341 });
+        let failure = failure(StatusCode::GATEWAY_TIMEOUT, &problem);
+        assert_eq!(failure.exit, Exit::Failed);
+        assert!(failure.error.to_string().ends_with("error 200341"), "{}", failure.error);
     }
 
     #[test]

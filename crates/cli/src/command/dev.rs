@@ -57,7 +57,7 @@ impl Dev {
         let inbox = if self.demo {
             demo::router(*ui, "webhook")
         } else {
-            Router::new().fallback(inbox::take)
+            inbox::answering(Router::new().fallback(inbox::take))
         };
         let server = ServerConfig {
             public_url: None,

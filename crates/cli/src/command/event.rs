@@ -49,12 +49,16 @@ impl Event {
     }
 }
 
-/// An event type, or an error that names the closest one.
+/// An event type or a callback, or an error that names the closest one.
 pub(crate) fn find(event_type: &str) -> Result<&'static EventTypeFacts, Failure> {
     let catalog = Catalog::embedded();
-    catalog.find(event_type).ok_or_else(|| {
+    let found = catalog.find(event_type).or_else(|| catalog.callback(event_type));
+    found.ok_or_else(|| {
         let failure = Failure::msg(Exit::Usage, format!("the event type `{event_type}` does not exist"));
-        match catalog.suggest(event_type) {
+        match catalog
+            .suggest(event_type)
+            .or_else(|| catalog.suggest_callback(event_type))
+        {
             Some(name) => failure.with_hint(format!("did you mean `{name}`?")),
             None => failure.with_hint("see `larkspur event list`"),
         }

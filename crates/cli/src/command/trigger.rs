@@ -1,5 +1,6 @@
-//! `larkspur trigger`: publishes an event with the catalogue's example as payload.
+//! `larkspur trigger`: publishes an event with the catalogue's example as payload, or asks an app for a callback.
 
+mod call;
 mod print;
 mod set;
 mod wait;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use http::Method;
+use larkspur_catalog::Catalog;
 use larkspur_wire::{AppId, TenantKey};
 use serde_json::{Value, json};
 use tokio::time::interval;
 
-use crate::admin::{Platform, To};
+use crate::admin::{Admin, Platform, To};
 use crate::command::event::find;
 use crate::duration;
 use crate::failure::{Exit, Failure};
@@ -25,15 +27,18 @@ Examples:
   larkspur trigger hire.eco_exam.created_v1 --wait
   larkspur trigger hire.eco_exam.created_v1 --set candidate_info.name=Li --set application_id=42
   larkspur trigger im.message.receive_v1 --file message.json --count 100 --rate 10
+  larkspur trigger card.action.trigger --set action.value.approve=yes
 
 A value of --set is JSON where it reads as JSON, and text where it does not or where the example has text. Items of
-lists are counted from 0: `--set job_info.addresses.0.id=7`. --file takes a payload, or a whole event as it was received.";
+lists are counted from 0: `--set job_info.addresses.0.id=7`. --file takes a payload, or a whole event as it was received.
 
-/// Publish an event, with the catalogue's example as payload.
+A callback (card.action.trigger, url.preview.get, …) is asked of one app, once, and its answer is printed.";
+
+/// Publish an event, with the catalogue's example as payload, or ask an app for its answer to a callback.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Trigger {
-    /// The event type, for example `hire.eco_exam.created_v1`; `larkspur event list` has them all.
+    /// The event type, for example `hire.eco_exam.created_v1`; `larkspur event list` has them all. Or a callback.
     #[arg(value_name = "TYPE")]
     event_type: String,
     /// Change a field: `candidate_info.name=Li`, `usage_list=[1,2]`; repeat for more.
@@ -81,6 +86,10 @@ impl Trigger {
     pub(crate) async fn run(self, ui: &Ui) -> Result<(), Failure> {
         let body = self.body()?;
         let admin = self.platform.clone().connect()?;
+        if let Some(facts) = Catalog::embedded().callback(&self.event_type) {
+            let body = call::addressed(body, facts, &admin);
+            return self.call(ui, &admin, &body).await;
+        }
         // People are told why nobody gets an event; programs read the counts.
         let explain = [("explain", if ui.json { "false" } else { "true" })];
         let mut ticks = self.rate.map(|Period(period)| interval(period));
@@ -100,6 +109,19 @@ impl Trigger {
         }
         if self.wait {
             wait::until_settled(ui, &admin, &published_ids, self.timeout).await?;
+        }
+        Ok(())
+    }
+
+    /// An app answers or it does not, so that there is nothing to wait for.
+    async fn call(&self, ui: &Ui, admin: &Admin, body: &Value) -> Result<(), Failure> {
+        let mut ticks = self.rate.map(|Period(period)| interval(period));
+        for _ in 0..self.count {
+            if let Some(ticks) = &mut ticks {
+                ticks.tick().await;
+            }
+            let called = admin.send(Method::POST, To(&["callbacks"], &[]), body).await?;
+            ui.result(&called, || call::answered(&called));
         }
         Ok(())
     }

@@ -127,3 +127,58 @@ fn a_payload_that_does_not_fit_is_refused_with_path_and_expectation() {
         assert!(refused.err.contains(what), "{what} is not in {}", refused.err);
     }
 }
+
+const CARD: &str = "card.action.trigger";
+
+#[test]
+fn a_callback_is_answered_by_the_first_app_or_the_one_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (dev, ready) = Running::dev(dir.path());
+    let listening = Running::start(dir.path(), &["listen", "--max-events", "1", "--json"]);
+    dev.json(|line| line.get("session_opened").is_some());
+    let set = "action.value.answer=42";
+    let called = done(dir.path(), &["trigger", CARD, "--set", set, "--json"]).json();
+    assert_eq!(called[0]["app_id"], ready["app_id"]);
+    assert_eq!(
+        (&called[0]["mode"], &called[0]["answer"]),
+        (&json!("websocket"), &Value::Null)
+    );
+    let event = listening.json(|line| line["event_type"] == CARD);
+    assert_eq!(event["event"]["action"]["value"]["answer"], 42);
+    let printed = dev.json(|line| line.get("called").is_some());
+    assert_eq!((&printed["code"], &printed["error"]), (&json!(200), &Value::Null));
+
+    for kind in ["custom", "store"] {
+        let webhook = &apps(dir.path(), kind, "webhook")[0];
+        let called = done(dir.path(), &["trigger", CARD, "--app", webhook]);
+        assert!(called.out.contains("webhook  answered in "), "{}", called.out);
+        assert!(called.out.ends_with("\n{}\n"), "{}", called.out);
+    }
+}
+
+#[test]
+fn an_old_card_calls_back_by_webhook() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_dev, _) = Running::dev(dir.path());
+    let called = done(dir.path(), &["trigger", "card.action.trigger_v1", "--json"]).json();
+    assert_eq!(
+        (&called[0]["mode"], &called[0]["answer"]),
+        (&json!("webhook"), &json!({}))
+    );
+}
+
+#[test]
+fn a_callback_that_nobody_answers_ends_with_1_and_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let (dev, _) = Running::dev(dir.path());
+    let refused = run(dir.path(), &["trigger", CARD]);
+    assert_eq!((refused.code, refused.out.as_str()), (1, ""));
+    for what in ["no live persistent connection", "hint: "] {
+        assert!(refused.err.contains(what), "{what} is not in {}", refused.err);
+    }
+    let printed = dev.json(|line| line.get("called").is_some());
+    assert!(printed["error"].is_string(), "{printed}");
+    let elsewhere = run(dir.path(), &["trigger", CARD, "--tenant", "elsewhere"]);
+    assert_eq!(elsewhere.code, 1);
+    assert!(elsewhere.err.contains("has not installed"), "{}", elsewhere.err);
+}

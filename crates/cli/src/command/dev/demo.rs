@@ -76,7 +76,7 @@ pub(super) fn router(ui: Ui, way: &'static str) -> Router {
         .on(on_exam)
         .on(on_job_change)
         .on(on_revoke);
-    router.fallback(super::inbox::take).with_state(Subscriber { ui, way })
+    super::inbox::answering(router.fallback(super::inbox::take)).with_state(Subscriber { ui, way })
 }
 
 /// Subscribes over a persistent connection, and publishes until it is stopped.

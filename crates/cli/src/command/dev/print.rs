@@ -110,8 +110,8 @@ fn line(activity: &Activity) -> Option<(Value, String)> {
             json!({ "session_closed": session_id.to_string(), "app_id": app_id, "online": online, "reason": reason }),
             format!("{time}  connection {session_id} of {app_id} ended ({reason}), {online} online"),
         ),
-        attempted => {
-            let (value, text) = attempt(attempted)?;
+        other => {
+            let (value, text) = attempt(other).or_else(|| call(other))?;
             (value, format!("{time}  {text}"))
         }
     })
@@ -140,11 +140,7 @@ fn attempt(activity: &Activity) -> Option<(Value, String)> {
         "attempted": event_id, "event_type": event_type, "app_id": app_id, "mode": mode, "target": target,
         "attempt": attempt, "code": code, "took_ms": took_ms, "error": error, "next_try": next_try, "dead": dead,
     });
-    let way = match (mode, target.as_str()) {
-        (Mode::Webhook, target) => format!("webhook {target}"),
-        (Mode::Websocket, "") => "no connection".to_owned(),
-        (Mode::Websocket, target) => format!("connection {target}"),
-    };
+    let way = way(*mode, target);
     let mut text = format!("{event_id}  {event_type}  → {app_id}  {way}  attempt {attempt}");
     if let Some(code) = code {
         text.push_str(&format!("  {code}"));
@@ -159,4 +155,42 @@ fn attempt(activity: &Activity) -> Option<(Value, String)> {
         None => {}
     }
     Some((value, text))
+}
+
+/// One callback: what, to whom, by which way, and how it ended.
+fn call(activity: &Activity) -> Option<(Value, String)> {
+    let Activity::Called {
+        event_id,
+        event_type,
+        app_id,
+        mode,
+        target,
+        code,
+        took,
+        error,
+    } = activity
+    else {
+        return None;
+    };
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let value = json!({
+        "called": event_id, "event_type": event_type, "app_id": app_id, "mode": mode, "target": target, "code": code,
+        "took_ms": took_ms, "error": error,
+    });
+    let code = code.map(|code| format!("  {code}")).unwrap_or_default();
+    let end = match error {
+        Some(error) => format!("failed: {error}; it is not tried again"),
+        None => "answered".to_owned(),
+    };
+    let way = way(*mode, target);
+    let text = format!("{event_id}  {event_type}  → {app_id}  {way}{code}  {took_ms} ms  {end}");
+    Some((value, text))
+}
+
+fn way(mode: Mode, target: &str) -> String {
+    match (mode, target) {
+        (Mode::Webhook, target) => format!("webhook {target}"),
+        (Mode::Websocket, "") => "no connection".to_owned(),
+        (Mode::Websocket, target) => format!("connection {target}"),
+    }
 }

@@ -118,22 +118,23 @@ fn new_app(wanted: &Wanted) -> NewApp {
 async fn point_to_inbox(engine: &Engine, id: &AppId, url: &str) -> Result<(), RegistryError> {
     let inbox = format!("{url}/inbox/{id}");
     let apps = engine.apps();
-    let now = apps.get(id).and_then(|app| app.event_url.as_deref());
-    let ours = now.is_none_or(|now| now.ends_with(&format!("/inbox/{id}")));
-    if ours && now != Some(&inbox) {
-        let events = SubscriptionChange {
-            url: Some(Some(inbox)),
+    let Some(app) = apps.get(id) else { return Ok(()) };
+    let moved = |now: &Option<String>| {
+        let ours = now.as_ref().is_none_or(|now| now.ends_with(&format!("/inbox/{id}")));
+        let url = (ours && now.as_ref() != Some(&inbox)).then(|| Some(inbox.clone()));
+        SubscriptionChange {
+            url,
             ..SubscriptionChange::default()
+        }
+    };
+    let (events, callbacks) = (moved(&app.event_url), moved(&app.callback_url));
+    if events.url.is_some() || callbacks.url.is_some() {
+        let change = AppChange {
+            events,
+            callbacks,
+            ..AppChange::default()
         };
-        engine
-            .update_app(
-                id,
-                AppChange {
-                    events,
-                    ..AppChange::default()
-                },
-            )
-            .await?;
+        engine.update_app(id, change).await?;
     }
     Ok(())
 }
