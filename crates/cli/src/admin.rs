@@ -2,6 +2,7 @@
 
 mod problem;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::Args;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,6 +29,8 @@ use crate::home::DevFile;
 const DEFAULT_URL: &str = "http://127.0.0.1:7070";
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// A copy of a large store takes a while before the first byte comes.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// Which platform to talk to.
 #[derive(Args, Clone, Debug)]
@@ -64,6 +68,11 @@ fn platform_url(text: &str) -> anyhow::Result<Url> {
 }
 
 impl Platform {
+    /// Whether it was said which one.
+    pub(crate) fn is_named(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// A client for the platform that was named, or that `dev` runs.
     pub(crate) fn connect(self) -> Result<Admin, Failure> {
         let dev = DevFile::find();
@@ -138,7 +147,41 @@ impl Admin {
         url
     }
 
+    /// Asks for something to be made, and writes it to a file as it comes. Answers its size in bytes.
+    pub(crate) async fn download(&self, to: To<'_>, file: &mut impl Write) -> Result<u64, Failure> {
+        let response = self.ask(Method::POST, to, None, DOWNLOAD_TIMEOUT).await?;
+        if !response.status().is_success() {
+            return Err(match self.read(response).await {
+                Err(failure) => failure,
+                Ok(_) => self.stranger(StatusCode::OK),
+            });
+        }
+        let mut bytes = 0;
+        let mut body = response.into_body();
+        loop {
+            let Ok(next) = tokio::time::timeout(TIMEOUT, body.frame()).await else {
+                return Err(self.late(TIMEOUT));
+            };
+            let Some(frame) = next else { return Ok(bytes) };
+            let frame = frame.map_err(|error| self.unreachable(error.into()))?;
+            let data = frame.into_data().unwrap_or_default();
+            file.write_all(&data).context("what came cannot be written")?;
+            bytes += data.len() as u64;
+        }
+    }
+
     async fn call(&self, method: Method, to: To<'_>, body: Option<&Value>) -> Result<Value, Failure> {
+        let response = self.ask(method, to, body, TIMEOUT).await?;
+        self.read(response).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        to: To<'_>,
+        body: Option<&Value>,
+        timeout: Duration,
+    ) -> Result<Response<Incoming>, Failure> {
         let mut request = Request::builder().method(method).uri(self.url(to).as_str());
         if let Some(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -150,16 +193,14 @@ impl Admin {
         let request = request
             .body(Full::from(body))
             .map_err(|error| Failure::new(Exit::Usage, error))?;
-        let answered = tokio::time::timeout(TIMEOUT, self.http.request(request)).await;
-        let response = match answered {
-            Ok(response) => response.map_err(|error| self.unreachable(error.into()))?,
-            Err(_) => {
-                let late = format!("{} did not answer within {} s", self.base, TIMEOUT.as_secs());
-                return Err(
-                    Failure::msg(Exit::TimedOut, late).with_hint("see whether the platform is well, and try again")
-                );
-            }
-        };
+        match tokio::time::timeout(timeout, self.http.request(request)).await {
+            Ok(response) => response.map_err(|error| self.unreachable(error.into())),
+            Err(_) => Err(self.late(timeout)),
+        }
+    }
+
+    /// Reads an answer to its end; a problem is a failure.
+    async fn read(&self, response: Response<Incoming>) -> Result<Value, Failure> {
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| self.unreachable(anyhow!(error)))?.to_bytes();
@@ -168,11 +209,18 @@ impl Admin {
             Some(answer) if status.is_success() => Ok(answer),
             None if status.is_success() && body.is_empty() => Ok(Value::Null),
             Some(problem) if problem["code"].is_string() => Err(self.refused(status, &problem)),
-            _ => {
-                let stranger = format!("{} answered status {status}, not as a platform does", self.base);
-                Err(Failure::msg(Exit::Failed, stranger).with_hint("check --url or LARKSPUR_URL"))
-            }
+            _ => Err(self.stranger(status)),
         }
+    }
+
+    fn stranger(&self, status: StatusCode) -> Failure {
+        let stranger = format!("{} answered status {status}, not as a platform does", self.base);
+        Failure::msg(Exit::Failed, stranger).with_hint("check --url or LARKSPUR_URL")
+    }
+
+    fn late(&self, timeout: Duration) -> Failure {
+        let late = format!("{} did not answer within {} s", self.base, timeout.as_secs());
+        Failure::msg(Exit::TimedOut, late).with_hint("see whether the platform is well, and try again")
     }
 
     fn unreachable(&self, error: anyhow::Error) -> Failure {

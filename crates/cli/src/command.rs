@@ -6,4 +6,5 @@ pub(crate) mod dev;
 pub(crate) mod event;
 pub(crate) mod listen;
 pub(crate) mod serve;
+pub(crate) mod store;
 pub(crate) mod trigger;

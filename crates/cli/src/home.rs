@@ -73,7 +73,8 @@ pub(crate) fn make(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
-fn private_file(path: &Path) -> std::io::Result<fs::File> {
+/// Makes a file, or empties it, for its owner only.
+pub(crate) fn private_file(path: &Path) -> std::io::Result<fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

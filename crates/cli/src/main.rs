@@ -59,6 +59,8 @@ enum Command {
     #[command(subcommand)]
     Event(command::event::Event),
     Clock(command::clock::Clock),
+    #[command(subcommand)]
+    Store(command::store::Store),
 }
 
 fn main() -> std::process::ExitCode {
@@ -93,5 +95,6 @@ async fn run(command: Command, ui: &Ui) -> Result<(), Failure> {
         Command::App(app) => app.run(ui).await,
         Command::Event(event) => event.run(ui),
         Command::Clock(clock) => clock.run(ui).await,
+        Command::Store(store) => store.run(ui).await,
     }
 }

@@ -15,14 +15,17 @@ use larkspur_platform::Settings;
 use larkspur_server::{ServerConfig, Tls, serve};
 use larkspur_store::Store;
 use larkspur_store_sqlite::{OpenError, Options, SqliteStore};
+use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::{Exit, Failure};
 use crate::home;
+use crate::ui::Ui;
 
-const DATABASE: &str = "larkspur.db";
+/// The database's name in the folder for the data.
+pub(crate) const DATABASE: &str = "larkspur.db";
 
 /// A platform that runs, and is not served yet.
 pub(crate) struct Platform {
@@ -35,7 +38,10 @@ pub(crate) struct Platform {
 pub(crate) struct Served {
     engine: Engine,
     store: Arc<SqliteStore>,
+    /// Cancelled when the platform begins to end.
     stop: CancellationToken,
+    /// Cancelled when nothing is to be answered any more: after the pushes, some of which may come back here.
+    close: CancellationToken,
     serving: JoinHandle<io::Result<()>>,
     signalled: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
@@ -61,12 +67,13 @@ impl Platform {
 
     /// Answers requests from now on.
     pub(crate) fn serve(self, listener: TcpListener, tls: Option<Tls>, config: ServerConfig) -> Served {
-        let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, tls, self.engine.clone(), config, stop.clone()));
+        let close = CancellationToken::new();
+        let serving = tokio::spawn(serve(listener, tls, self.engine.clone(), config, close.clone()));
         Served {
             engine: self.engine,
             store: self.store,
-            stop,
+            stop: CancellationToken::new(),
+            close,
             serving,
             // From here on a signal ends it in order, even before anybody waits for one.
             signalled: Box::pin(ctrl_c()),
@@ -75,27 +82,61 @@ impl Platform {
 }
 
 impl Served {
-    /// Is cancelled when the platform ends.
+    /// Is cancelled when the platform begins to end.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.stop
     }
 
-    /// Waits for Ctrl-C or SIGTERM, or for the server to fail, and ends everything: no more requests, then no more
-    /// pushes, then the store.
-    pub(crate) async fn until_stopped(mut self) -> Result<(), Failure> {
-        let ended = tokio::select! {
-            () = &mut self.signalled => {
-                self.stop.cancel();
-                (&mut self.serving).await
-            }
-            ended = &mut self.serving => ended,
+    /// Waits for Ctrl-C or SIGTERM, or for the server to fail, and ends everything in order. A second signal ends it at
+    /// once.
+    pub(crate) async fn until_stopped(mut self, ui: &Ui) -> Result<(), Failure> {
+        let failed = tokio::select! {
+            () = &mut self.signalled => None,
+            ended = &mut self.serving => Some(ended),
         };
         self.stop.cancel();
+        let again = ctrl_c();
+        tokio::select! {
+            ended = self.end(failed, ui) => ended,
+            () = again => at_once(ui),
+        }
+    }
+
+    /// No more events, then no more pushes, no more requests, no more sessions; then the store.
+    async fn end(&mut self, failed: Option<Ending>, ui: &Ui) -> Result<(), Failure> {
+        self.engine.drain().await;
+        self.close.cancel();
+        let ended = match failed {
+            Some(ended) => ended,
+            None => (&mut self.serving).await,
+        };
         self.engine.shutdown().await;
+        let left = self.engine.store().depth().await;
         self.store.close().await;
         ended.context("the server ended")??;
+        say_what_is_left(ui, left.context("what is left cannot be counted")?.pending);
         Ok(())
     }
+}
+
+/// How the server's task ended.
+type Ending = Result<io::Result<()>, JoinError>;
+
+fn say_what_is_left(ui: &Ui, pending: u64) {
+    ui.result(&json!({ "stopped": true, "pending": pending }), || match pending {
+        0 => "stopped   nothing is left to be pushed".to_owned(),
+        1 => "stopped   1 delivery is left; the next start pushes it when it is due".to_owned(),
+        n => format!("stopped   {n} deliveries are left; the next start pushes them when they are due"),
+    });
+}
+
+#[expect(
+    clippy::exit,
+    reason = "whoever asks twice wants no more order, and the store survives that"
+)]
+fn at_once(ui: &Ui) -> ! {
+    ui.note("ended at once; what was on its way is pushed again after the next start");
+    std::process::exit(Exit::Failed as i32)
 }
 
 /// The time of day.

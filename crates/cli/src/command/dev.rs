@@ -74,7 +74,7 @@ impl Dev {
         let demo = self
             .demo
             .then(|| tokio::spawn(demo::run(*ui, engine, file, running.stop().clone())));
-        let ended = running.until_stopped().await;
+        let ended = running.until_stopped(ui).await;
         if let Some(demo) = demo {
             demo.await?;
         }

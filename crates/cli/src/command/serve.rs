@@ -68,7 +68,7 @@ impl Serve {
         ui.result(&json!({ "ready": true, "listen": address, "url": url }), || {
             format!("ready   {url}")
         });
-        running.until_stopped().await
+        running.until_stopped(ui).await
     }
 }
 

@@ -3,10 +3,15 @@
 
 mod apps;
 mod dev;
+#[cfg(unix)]
+mod ending;
 mod http;
 mod listen;
 mod program;
 mod serve;
+#[cfg(unix)]
+mod spans;
+mod store;
 mod trigger;
 mod types;
 mod usage;

@@ -158,10 +158,16 @@ impl Running {
     /// Asks it to end, with a signal such as `TERM`, and waits until it has.
     #[cfg(unix)]
     pub(crate) fn stop(self, signal: &str) -> ExitStatus {
+        self.signal(signal);
+        self.wait()
+    }
+
+    /// Sends a signal such as `TERM`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
         assert!(sent.success());
-        self.wait()
     }
 }
 
