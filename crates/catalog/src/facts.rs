@@ -108,6 +108,10 @@ pub struct EventTypeFacts {
     /// How to find the one app that it is for; `None` when it is for every app.
     #[serde(default)]
     pub addressed: Option<Addressed>,
+    /// Where in the payload stands what the order is kept for: the next event of this type about the same thing is pushed
+    /// once the one before is settled. `None` when the order is free.
+    #[serde(default)]
+    pub ordered_by: Option<String>,
     /// Its fields, parents before children.
     #[serde(deserialize_with = "fields")]
     pub fields: Vec<Field>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use larkspur_platform::{
-    Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, resolve,
+    Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, order_key, resolve,
 };
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, Start, StoreError};
 use larkspur_wire::{AppId, EventId, EventType, TimestampMs};
@@ -179,6 +179,7 @@ impl Engine {
             accepted_at: now,
             payload: publication.payload.clone().into(),
         };
+        let key = order_key(&publication);
         let event = NewEvent {
             id: row.id.clone(),
             event_type: row.event_type.clone(),
@@ -190,7 +191,7 @@ impl Engine {
             deliveries: plan
                 .deliveries
                 .iter()
-                .map(|planned| new_delivery(planned, places.start(&planned.app.id, now), now))
+                .map(|planned| new_delivery(planned, places.start(&planned.app.id, key.as_ref(), now), now))
                 .collect(),
             lease_until: now.saturating_add(LEASE),
             binds,

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::settings::{PublishSettings, UnverifiedTypes};
 
-pub use audience::{binds, bound_by, resolve};
+pub use audience::{binds, bound_by, order_key, resolve};
 pub use error::PublishError;
 
 /// An event as a producer hands it in, checked.

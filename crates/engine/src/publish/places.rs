@@ -20,8 +20,11 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// How a delivery to the app begins.
-    pub(super) fn start(&mut self, app_id: &AppId, now: TimestampMs) -> Start {
+    /// How a delivery to the app begins. One that keeps an order is claimed from the store, which knows the order.
+    pub(super) fn start(&mut self, app_id: &AppId, order_key: Option<&String>, now: TimestampMs) -> Start {
+        if let Some(key) = order_key {
+            return Start::InOrder { key: key.clone() };
+        }
         let flights = self.engine.flights();
         if !flights.scheduler().reserve(app_id, flights.now(now)) {
             return Start::Due;

@@ -19,16 +19,27 @@ pub fn binds(publication: &Publication<'_>) -> Vec<BindingKey> {
     addressed.map_or_else(Vec::new, |addressed| keys(&publication.value, &addressed.binds))
 }
 
+/// What the event is about, when events about it are pushed in order; of another type they do not wait for this one.
+///
+/// <https://open.feishu.cn/document/ukTMukTMukTM/uUTNz4SN1MjL1UzM>
+pub fn order_key(publication: &Publication<'_>) -> Option<String> {
+    let id = text_at(&publication.value, publication.facts.ordered_by.as_deref()?)?;
+    Some(format!("{} {id}", publication.event_type))
+}
+
 fn keys(payload: &Value, references: &[larkspur_catalog::Reference]) -> Vec<BindingKey> {
-    let id = |path: &str| path.split('.').try_fold(payload, |value, segment| value.get(segment));
     let keys = references.iter().filter_map(|reference| {
-        let id = id(&reference.path)?.as_str().filter(|id| !id.is_empty())?;
         Some(BindingKey {
             kind: reference.kind.clone(),
-            id: id.to_owned(),
+            id: text_at(payload, &reference.path)?.to_owned(),
         })
     });
     keys.collect()
+}
+
+fn text_at<'a>(payload: &'a Value, path: &str) -> Option<&'a str> {
+    let found = path.split('.').try_fold(payload, |value, segment| value.get(segment));
+    found?.as_str().filter(|text| !text.is_empty())
 }
 
 /// Decides who the event is for, from the app named and from what the named things are bound to.

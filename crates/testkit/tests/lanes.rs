@@ -1,0 +1,160 @@
+//! One app's lane: its order, its pauses, its limits, and what does not fit in memory.
+#![expect(clippy::unwrap_used, reason = "a test's helper may panic")]
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use larkspur::{BoxError, Delivery, Router, State};
+use larkspur_platform::{AppChange, DeliveryChange};
+use larkspur_testkit::{Platform, TENANT};
+use larkspur_wire::AppId;
+use serde_json::{Value, json};
+
+const FIRST_RUNG: Duration = Duration::from_secs(15);
+
+/// Texts that were found at a place in the payloads, in order of arrival.
+#[derive(Clone, Default)]
+struct Seen {
+    texts: Arc<Mutex<Vec<String>>>,
+    fails_first: Arc<Mutex<bool>>,
+}
+
+async fn on_any(delivery: Delivery, State(seen): State<Seen>) -> Result<(), BoxError> {
+    let payload: Value = serde_json::from_str(delivery.payload())?;
+    let text = ["status", "exam_id"]
+        .into_iter()
+        .find_map(|name| payload[name].as_str());
+    seen.texts.lock().unwrap().push(text.unwrap_or_default().to_owned());
+    if std::mem::take(&mut *seen.fails_first.lock().unwrap()) {
+        return Err("told to fail".into());
+    }
+    Ok(())
+}
+
+impl Seen {
+    /// Connects a client of the platform's app.
+    async fn connect(&self, platform: &Platform) {
+        let router = Router::new().fallback(on_any).with_state(self.clone());
+        tokio::spawn(platform.app().connect(router).into_future());
+        platform.online(1).await;
+    }
+
+    fn texts(&self) -> Vec<String> {
+        self.texts.lock().unwrap().clone()
+    }
+
+    async fn wait(&self, platform: &Platform, texts: &[&str]) {
+        platform.until(async || self.texts().len() >= texts.len()).await;
+        assert_eq!(self.texts(), texts);
+    }
+}
+
+fn app_id(platform: &Platform) -> AppId {
+    platform.app().id().parse().unwrap()
+}
+
+async fn approval(platform: &Platform, instance: &str, status: &str) {
+    let event = json!({"instance_code": instance, "approval_code": "a", "status": status});
+    let body = json!({"event_type": "approval_instance", "event": event, "tenant_key": TENANT});
+    platform.publish(&body).await.unwrap();
+}
+
+async fn exam(platform: &Platform, id: &str) {
+    let body = json!({
+        "event_type": "hire.eco_exam.created_v1", "event": {"exam_id": id}, "app_id": app_id(platform),
+        "tenant_key": TENANT,
+    });
+    platform.publish(&body).await.unwrap();
+}
+
+async fn change(platform: &Platform, delivery: DeliveryChange) {
+    let change = AppChange {
+        delivery,
+        ..AppChange::default()
+    };
+    platform.engine().update_app(&app_id(platform), change).await.unwrap();
+}
+
+#[tokio::test]
+async fn approvals_of_one_instance_wait_for_the_one_before() {
+    let platform = Platform::start().await;
+    let seen = Seen::default();
+    *seen.fails_first.lock().unwrap() = true;
+    seen.connect(&platform).await;
+    approval(&platform, "one", "PENDING").await;
+    seen.wait(&platform, &["PENDING"]).await;
+    approval(&platform, "one", "APPROVED").await;
+    approval(&platform, "one", "REVERTED").await;
+    approval(&platform, "two", "REJECTED").await;
+    seen.wait(&platform, &["PENDING", "REJECTED"]).await;
+    platform.advance(FIRST_RUNG);
+    seen.wait(&platform, &["PENDING", "REJECTED", "PENDING", "APPROVED", "REVERTED"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_paused_app_receives_when_it_goes_on() {
+    let platform = Platform::start().await;
+    let seen = Seen::default();
+    seen.connect(&platform).await;
+    let paused = |paused| DeliveryChange {
+        paused: Some(paused),
+        ..DeliveryChange::default()
+    };
+    change(&platform, paused(true)).await;
+    exam(&platform, "1").await;
+    exam(&platform, "2").await;
+    let backlog = platform.engine().store().backlog().await.unwrap();
+    assert_eq!(backlog.iter().map(|one| one.pending).sum::<u64>(), 2);
+    assert!(seen.texts().is_empty());
+    change(&platform, paused(false)).await;
+    seen.wait(&platform, &["1", "2"]).await;
+}
+
+#[tokio::test]
+async fn an_app_may_have_a_ladder_of_its_own() {
+    let platform = Platform::start().await;
+    let seen = Seen::default();
+    *seen.fails_first.lock().unwrap() = true;
+    seen.connect(&platform).await;
+    let own = DeliveryChange {
+        retry_seconds: Some(Some(vec![3_600])),
+        ..DeliveryChange::default()
+    };
+    change(&platform, own).await;
+    exam(&platform, "1").await;
+    seen.wait(&platform, &["1"]).await;
+    let due = async || {
+        let backlog = platform.engine().store().backlog().await.unwrap();
+        backlog.first().and_then(|one| one.next_due)
+    };
+    let now = platform.engine().clock().now();
+    platform
+        .until(async || {
+            due()
+                .await
+                .is_some_and(|at| at > now.saturating_add(Duration::from_mins(59)))
+        })
+        .await;
+    platform.advance(Duration::from_hours(1));
+    seen.wait(&platform, &["1", "1"]).await;
+}
+
+#[tokio::test]
+async fn more_than_memory_holds_arrives_once_each() {
+    const EVENTS: usize = 1_300;
+    let platform = Platform::start().await;
+    let one_at_a_time = DeliveryChange {
+        in_flight_max: Some(NonZeroU32::new(1)),
+        ..DeliveryChange::default()
+    };
+    change(&platform, one_at_a_time).await;
+    let seen = Seen::default();
+    seen.connect(&platform).await;
+    let ids: Vec<String> = (0..EVENTS).map(|n| n.to_string()).collect();
+    futures_util::future::join_all(ids.iter().map(|id| exam(&platform, id))).await;
+    platform.until(async || seen.texts().len() >= EVENTS).await;
+    let distinct: std::collections::BTreeSet<_> = seen.texts().into_iter().collect();
+    assert_eq!((seen.texts().len(), distinct.len()), (EVENTS, EVENTS));
+}
