@@ -173,6 +173,11 @@ impl From<StoreError> for Problem {
                 .hint("send the request again after the seconds in Retry-After")
                 .retry_after(BUSY_SECONDS),
             StoreError::Cursor { .. } => Self::bad_query("after", "`after` is not the `next` of a page"),
+            StoreError::Backend { .. } => {
+                log(&error);
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", error.to_string())
+                    .hint("the platform's log says why; send the request again when that is mended")
+            }
             error => Self::internal(&error),
         }
     }
@@ -181,7 +186,7 @@ impl From<StoreError> for Problem {
 impl Problem {
     /// Something of ours failed; the chain is logged, the client learns only that it was not their fault.
     pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
-        tracing::error!(error = %chain(error), "a request failed for an internal reason");
+        log(error);
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",
@@ -189,6 +194,10 @@ impl Problem {
         )
         .hint("the platform's log says why")
     }
+}
+
+fn log(error: &(dyn Error + 'static)) {
+    tracing::error!(error = %chain(error), "a request failed for an internal reason");
 }
 
 /// An error and its sources in one line.
@@ -220,7 +229,7 @@ impl IntoResponses for AnyRefusal {
                 "429",
                 "More waits to be stored than the platform takes; try again after Retry-After.",
             ),
-            ("503", "The platform is shutting down; try again."),
+            ("503", "The platform is shutting down, or its store failed; try again."),
         ])
     }
 }
