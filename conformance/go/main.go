@@ -11,15 +11,20 @@ import (
 	"os"
 	"sync"
 
+	larkcard "github.com/larksuite/oapi-sdk-go/v3/card"
 	larkcore "github.com/larksuite/oapi-sdk-go/v3/core"
 	"github.com/larksuite/oapi-sdk-go/v3/core/httpserverext"
 	larkevent "github.com/larksuite/oapi-sdk-go/v3/event"
 	"github.com/larksuite/oapi-sdk-go/v3/event/dispatcher"
+	"github.com/larksuite/oapi-sdk-go/v3/event/dispatcher/callback"
 	larkapplication "github.com/larksuite/oapi-sdk-go/v3/service/application/v6"
 	larkcorehr "github.com/larksuite/oapi-sdk-go/v3/service/corehr/v2"
 	larkhire "github.com/larksuite/oapi-sdk-go/v3/service/hire/v1"
 	larkws "github.com/larksuite/oapi-sdk-go/v3/ws"
 )
+
+// Has a handler of its own, beside the dispatcher.
+const oldCard = "card.action.trigger_v1"
 
 type settings struct {
 	Domain            string   `json:"domain"`
@@ -61,8 +66,29 @@ func received(base *larkevent.EventV2Base, payload any) error {
 	return nil
 }
 
+func toast(content string) map[string]any {
+	return map[string]any{"toast": map[string]any{"type": "info", "content": content}}
+}
+
+// Answers what the card's button says.
+func onCard(_ context.Context, event *callback.CardActionTriggerEvent) (*callback.CardActionTriggerResponse, error) {
+	say(map[string]any{"event": event.EventV2Base.Header.EventType, "payload": event.Event})
+	echo, _ := event.Event.Action.Value["echo"].(string)
+	return &callback.CardActionTriggerResponse{Toast: &callback.Toast{Type: "info", Content: echo}}, nil
+}
+
+func onOldCard(_ context.Context, card *larkcard.CardAction) (any, error) {
+	value := card.Action.Value
+	say(map[string]any{"event": oldCard, "payload": map[string]any{
+		"open_id": card.OpenID, "open_message_id": card.OpenMessageID, "token": card.Token, "value": value}})
+	echo, _ := value["echo"].(string)
+	return toast(echo), nil
+}
+
 func register(to *dispatcher.EventDispatcher, eventType string) {
 	switch eventType {
+	case "card.action.trigger":
+		to.OnP2CardActionTrigger(onCard)
 	case "hire.eco_background_check.created_v1":
 		to.OnP2EcoBackgroundCheckCreatedV1(func(_ context.Context, event *larkhire.P2EcoBackgroundCheckCreatedV1) error {
 			return received(event.EventV2Base, event.Event)
@@ -103,6 +129,8 @@ func run() error {
 		return client.Start(context.Background())
 	}
 	http.HandleFunc("/webhook/event", httpserverext.NewEventHandlerFunc(handler))
+	cards := larkcard.NewCardActionHandler(config.VerificationToken, config.EncryptKey, onOldCard)
+	http.HandleFunc("/webhook/card", httpserverext.NewCardActionHandlerFunc(cards))
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", config.Port))
 	if err != nil {
 		return err

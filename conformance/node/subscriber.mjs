@@ -28,14 +28,32 @@ async function onEvent(data) {
   if (failing) throw new Error('this handler fails on purpose');
 }
 
+// Answers what the card's button says.
+async function onCard(data) {
+  say({ event: data.event_type, flat: Object.fromEntries(Object.entries(data)) });
+  return toast(data.action.value.echo);
+}
+
+async function onOldCard(card) {
+  const { open_id, open_message_id, token } = card;
+  say({ event: 'card.action.trigger_v1', payload: { open_id, open_message_id, token, value: card.action.value } });
+  return toast(card.action.value.echo);
+}
+
+function toast(content) {
+  return { toast: { type: 'info', content } };
+}
+
 const webhook = config.mode === 'webhook';
-const dispatcher = new Lark.EventDispatcher(
-  webhook ? { encryptKey: config.encrypt_key, verificationToken: config.verification_token } : {},
-).register(Object.fromEntries(config.types.map((type) => [type, onEvent])));
+const secrets = webhook ? { encryptKey: config.encrypt_key, verificationToken: config.verification_token } : {};
+const handlers = config.types.map((type) => [type, type.startsWith('card.') ? onCard : onEvent]);
+const dispatcher = new Lark.EventDispatcher(secrets).register(Object.fromEntries(handlers));
 
 if (webhook) {
   const server = http.createServer();
   server.on('request', Lark.adaptDefault('/webhook/event', dispatcher, { autoChallenge: true }));
+  const cards = new Lark.CardActionHandler(secrets, onOldCard);
+  server.on('request', Lark.adaptDefault('/webhook/card', cards, { autoChallenge: true }));
   server.listen(config.port, '127.0.0.1', () => say({ ready: true }));
 } else {
   const client = new Lark.WSClient({

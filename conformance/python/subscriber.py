@@ -7,6 +7,7 @@ import sys
 import threading
 
 import lark_oapi as lark
+from lark_oapi.event.callback.model.p2_card_action_trigger import P2CardActionTriggerResponse
 
 case = json.loads(os.environ["LARKSPUR_CASE"])
 lock = threading.Lock()
@@ -19,7 +20,9 @@ REGISTER = {
     "corehr.job_change.status_updated_v2": "register_p2_corehr_job_change_status_updated_v2",
     "application.application.app_version.publish_revoke_v6":
         "register_p2_application_application_app_version_publish_revoke_v6",
+    "card.action.trigger": "register_p2_card_action_trigger",
 }
+OLD_CARD = "card.action.trigger_v1"
 
 
 def say(line):
@@ -44,12 +47,31 @@ def on_event(data):
         raise RuntimeError("this handler fails on purpose")
 
 
+def on_card(data):
+    """Answers what the card's button says."""
+    say({"event": data.header.event_type, "payload": json.loads(lark.JSON.marshal(data.event))})
+    return P2CardActionTriggerResponse(toast(data.event.action.value["echo"]))
+
+
+def on_old_card(card):
+    value = card.action.value
+    say({"event": OLD_CARD, "payload": {
+        "open_id": card.open_id, "open_message_id": card.open_message_id, "token": card.token, "value": value}})
+    return toast(value["echo"])
+
+
+def toast(content):
+    return {"toast": {"type": "info", "content": content}}
+
+
 def dispatcher():
     webhook = case["mode"] == "webhook"
     builder = lark.EventDispatcherHandler.builder(
         case["encrypt_key"] if webhook else "", case["verification_token"] if webhook else "")
     for event_type in case["types"]:
-        builder = getattr(builder, REGISTER[event_type])(on_event)
+        if event_type in REGISTER:
+            handler = on_card if event_type.startswith("card.") else on_event
+            builder = getattr(builder, REGISTER[event_type])(handler)
     return builder.build()
 
 
@@ -71,6 +93,13 @@ def listen(handler):
     @app.route("/webhook/event", methods=["POST"])
     def receive():
         return parse_resp(handler.do(parse_req()))
+
+    card_handler = lark.CardActionHandler.builder(case["encrypt_key"], case["verification_token"]) \
+        .register(on_old_card).build()
+
+    @app.route("/webhook/card", methods=["POST"])
+    def receive_card():
+        return parse_resp(card_handler.do(parse_req()))
 
     server = make_server("127.0.0.1", case["port"], app, threaded=True)
     say({"ready": True})

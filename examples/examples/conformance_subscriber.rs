@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use larkspur::events::application::ApplicationAppVersionPublishRevokeV6;
+use larkspur::events::card::{ActionTrigger, ActionTriggerReply, ActionTriggerReplyToast, ActionTriggerReplyToastType};
 use larkspur::events::corehr::JobChangeStatusUpdatedV2;
 use larkspur::events::hire::{EcoBackgroundCheckCanceledV1, EcoBackgroundCheckCreatedV1, EcoExamCreatedV1};
 use larkspur::events::{EventType, Extra};
-use larkspur::{App, Domain, Event, Meta, Router, State, ctrl_c};
+use larkspur::{App, Domain, Event, Json, Meta, Router, State, ctrl_c};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -59,6 +60,21 @@ macro_rules! handler {
     };
 }
 
+/// Answers what the card's button says.
+async fn on_card(Event(tap): Event<ActionTrigger>, meta: Meta) -> Result<Json<ActionTriggerReply>> {
+    say(&json!({"event": meta.event_type, "payload": serde_json::to_value(&tap)?}));
+    let value = tap.action.and_then(|action| action.value).context("no value")?;
+    let toast = ActionTriggerReplyToast {
+        r#type: Some(ActionTriggerReplyToastType::Info),
+        content: value["echo"].as_str().map(str::to_owned),
+        ..ActionTriggerReplyToast::default()
+    };
+    Ok(Json(ActionTriggerReply {
+        toast: Some(toast),
+        ..ActionTriggerReply::default()
+    }))
+}
+
 handler!(on_check_created, EcoBackgroundCheckCreatedV1);
 handler!(on_check_canceled, EcoBackgroundCheckCanceledV1);
 handler!(on_exam_created, EcoExamCreatedV1);
@@ -69,6 +85,7 @@ fn router(case: &Case) -> Result<Router> {
     let mut router = Router::new();
     for event_type in &case.types {
         router = match event_type.as_str() {
+            ActionTrigger::KEY => router.on(on_card),
             EcoBackgroundCheckCreatedV1::KEY => router.on(on_check_created),
             EcoBackgroundCheckCanceledV1::KEY => router.on(on_check_canceled),
             EcoExamCreatedV1::KEY => router.on(on_exam_created),

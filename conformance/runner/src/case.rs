@@ -1,6 +1,7 @@
 //! The cases, each on a platform of its own, so that no case can disturb another.
 
 mod arrive;
+mod card;
 mod credentials;
 mod fail;
 mod forge;
@@ -46,6 +47,10 @@ pub(crate) enum Case {
     Fail(Mode),
     /// An event nobody handles is answered as this SDK is known to.
     Unknown(Mode),
+    /// A card's button is answered.
+    Card(Mode),
+    /// An old card's button is answered.
+    OldCard,
     /// A request with a forged signature reaches no handler.
     Forge,
     /// A client with a wrong App Secret ends.
@@ -80,7 +85,7 @@ impl Mode {
 
 impl Case {
     /// In the order of the table.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Arrive(Mode::Ws),
         Self::Arrive(Mode::Sealed),
         Self::Arrive(Mode::Plain),
@@ -90,6 +95,10 @@ impl Case {
         Self::Fail(Mode::Sealed),
         Self::Unknown(Mode::Ws),
         Self::Unknown(Mode::Sealed),
+        Self::Card(Mode::Ws),
+        Self::Card(Mode::Sealed),
+        Self::Card(Mode::Plain),
+        Self::OldCard,
         Self::Forge,
         Self::Credentials,
         Self::Limit,
@@ -103,6 +112,8 @@ impl Case {
             Self::Large(mode) => ("3 MB arrive whole", Some(mode)),
             Self::Fail(mode) => ("failing handler is pushed again", Some(mode)),
             Self::Unknown(mode) => ("unknown type", Some(mode)),
+            Self::Card(mode) => ("card callback is answered", Some(mode)),
+            Self::OldCard => ("old card callback is answered", Some(Mode::Sealed)),
             Self::Forge => ("forged signature reaches no handler", Some(Mode::Sealed)),
             Self::Credentials => ("wrong credentials end the client", Some(Mode::Ws)),
             Self::Limit => ("client 51 is refused, dead ones do not count", Some(Mode::Ws)),
@@ -122,6 +133,15 @@ impl Case {
         }
     }
 
+    /// Whether an SDK has what the case is about.
+    pub(crate) fn is_for(self, sdk: &Sdk) -> bool {
+        match self {
+            Self::Card(_) => sdk.language.answers_callbacks(&sdk.version),
+            Self::OldCard => sdk.language.answers_old_cards(),
+            _ => true,
+        }
+    }
+
     /// Runs the case; an error before any result counts for all of them.
     pub(crate) async fn run(self, bench: &Bench) -> Verdicts {
         let result = match self {
@@ -132,6 +152,8 @@ impl Case {
             Self::Large(mode) => arrive::large(bench, mode).await,
             Self::Fail(mode) => fail::failing(bench, mode).await,
             Self::Unknown(mode) => fail::unknown(bench, mode).await,
+            Self::Card(mode) => card::new(bench, mode).await,
+            Self::OldCard => card::old(bench).await,
             Self::Forge => forge::run(bench).await,
             Self::Credentials => credentials::run(bench).await,
             Self::Limit => limit::run(bench).await,
@@ -167,11 +189,16 @@ impl Bench {
 
     /// A subscriber that receives: connected, or with its URL saved.
     async fn subscribe(&self, platform: &Platform, app: &App, told: Told) -> Result<Peer> {
-        let url = format!("http://127.0.0.1:{}/webhook/event", told.port);
+        let (kind, path) = match told.types[..] {
+            [card::OLD] => ("callbacks", "card"),
+            [card::NEW] => ("callbacks", "event"),
+            _ => ("events", "event"),
+        };
+        let url = format!("http://127.0.0.1:{}/webhook/{path}", told.port);
         let webhook = told.mode == "webhook";
         let peer = Peer::start(&self.sdk, &told).await?;
         let ready = if webhook {
-            platform.set_url(app, &url).await
+            platform.set_url(app, kind, &url).await
         } else {
             platform.wait_online(app, 1, ONLINE).await
         };

@@ -110,13 +110,17 @@ async fn go(version: &str, folder: &Path) -> Result<Vec<OsString>> {
 
 async fn java(version: &str, folder: &Path) -> Result<Vec<OsString>> {
     let source = sources().join("java");
-    let files = [
+    let mut files = vec![
         "pom.xml",
         "src/main/java/Subscriber.java",
         "src/main/java/SampleHost.java",
     ];
-    let inputs = files.map(|file| source.join(file));
-    once(folder, &inputs.each_ref().map(PathBuf::as_path), async || {
+    if Language::Java.answers_callbacks(version) {
+        files.push("src/main/java/Cards.java");
+    }
+    let inputs: Vec<_> = files.iter().map(|file| source.join(file)).collect();
+    let inputs: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
+    once(folder, &inputs, async || {
         copy(&source, folder, &files)?;
         let mut maven = tool(
             "mvn",

@@ -119,7 +119,7 @@ async fn run_cases(arguments: &Arguments, larkspur: &Path, sdks: &[Sdk], table: 
     };
     let mut all = Vec::new();
     for case in Case::ALL.into_iter().filter(chosen) {
-        all.extend(sdks.iter().map(|sdk| {
+        all.extend(sdks.iter().filter(|sdk| case.is_for(sdk)).map(|sdk| {
             (
                 case,
                 Bench {

@@ -96,6 +96,30 @@ pub(crate) fn compare(app: &App, event_id: &str, published: &Publication, receiv
     )
 }
 
+/// Says how the payload that a subscriber decoded differs from what was sent, whatever the header was.
+pub(crate) fn carries(sent: &Value, received: &Received) -> Result<()> {
+    match &received.flat {
+        // Among the members of the header, so that others may be there.
+        Some(flat) => sent
+            .as_object()
+            .context("what was sent is no object")?
+            .iter()
+            .try_for_each(|(name, value)| differ(name, value, &flat[name])),
+        None => differ(
+            "event",
+            sent,
+            received.payload.as_ref().context("no payload was decoded")?,
+        ),
+    }
+}
+
+/// Text that is different every time, and easily broken on the way.
+pub(crate) fn random_text() -> String {
+    let mut text = Value::from("text");
+    mix(&mut text, &AWKWARD);
+    text.as_str().unwrap_or_default().to_owned()
+}
+
 /// Header and event as one object, as Node's SDK hands them over: what both have is the event's.
 fn flattened(header: &Value, event: &Map<String, Value>) -> Value {
     let mut flat = Map::new();

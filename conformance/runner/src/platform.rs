@@ -116,7 +116,8 @@ impl Platform {
     pub(crate) async fn app(&self, encrypted: bool) -> Result<App> {
         let mut body = json!({
             "name": "conformance", "kind": "custom", "tenants": [crate::payload::TENANT], "scopes": "all",
-            "events": {"mode": "websocket", "types": "all"}, "allow_private_addresses": true,
+            "events": {"mode": "websocket", "types": "all"}, "callbacks": {"mode": "websocket", "types": "all"},
+            "allow_private_addresses": true,
         });
         if encrypted {
             body["reset"] = json!(["encrypt_key"]);
@@ -125,14 +126,21 @@ impl Platform {
         serde_json::from_value(app).context("the app made lacks a credential")
     }
 
-    /// Sends the app's events to a URL, which must answer the challenge. That has one second, which a subscriber that
+    /// Asks the app for its answer to a callback.
+    pub(crate) async fn call(&self, app: &App, event_type: &str, event: &Value) -> Result<Value> {
+        let body = json!({"event_type": event_type, "event": event, "app_id": app.app_id});
+        let mut called = self.api(Method::POST, "/callbacks", Some(body)).await?;
+        Ok(called["answer"].take())
+    }
+
+    /// Sends the app's events, or its callbacks, to a URL, which must answer the challenge. That has one second, which a subscriber that
     /// has just started may miss; like a person at the console, this saves the URL again.
-    pub(crate) async fn set_url(&self, app: &App, url: &str) -> Result<()> {
-        let events = json!({"events": {"mode": "webhook", "url": url}});
+    pub(crate) async fn set_url(&self, app: &App, kind: &str, url: &str) -> Result<()> {
+        let change = json!({kind: {"mode": "webhook", "url": url}});
         let path = format!("/apps/{}", app.app_id);
         let mut refusal = None;
         let saved = until(SAVE_TIMEOUT, async || {
-            refusal = self.api(Method::PATCH, &path, Some(events.clone())).await.err();
+            refusal = self.api(Method::PATCH, &path, Some(change.clone())).await.err();
             Ok(refusal
                 .as_ref()
                 .is_none_or(|refusal| !refusal.to_string().contains("no answer within")))

@@ -190,7 +190,10 @@ async fn receive(platform: &Platform, program: Program) -> Result<()> {
         .await;
         listens.with_context(|| format!("it does not listen; {}", peer.log()))?;
         let url = format!("http://127.0.0.1:{port}/webhook/event");
-        platform.set_url(&app, &url).await.with_context(|| peer.log())?;
+        platform
+            .set_url(&app, "events", &url)
+            .await
+            .with_context(|| peer.log())?;
     } else {
         platform
             .wait_online(&app, 1, ONLINE)

@@ -44,6 +44,16 @@ impl Language {
         }
     }
 
+    /// Whether this version has callbacks.
+    pub(crate) fn answers_callbacks(self, version: &str) -> bool {
+        self != Self::Java || !version.starts_with("2.3.")
+    }
+
+    /// Whether it has a handler for the old card callback.
+    pub(crate) fn answers_old_cards(self) -> bool {
+        self != Self::Rust
+    }
+
     /// The code that a persistent connection acknowledges an event with that nobody handles.
     pub(crate) fn unknown_ack(self) -> i64 {
         match self {

@@ -1,5 +1,6 @@
 import com.google.gson.Gson;
 import com.google.gson.JsonObject;
+import com.lark.oapi.card.CardActionHandler;
 import com.lark.oapi.core.utils.Jsons;
 import com.lark.oapi.event.EventDispatcher;
 import com.lark.oapi.event.model.BaseEventV2;
@@ -42,6 +43,9 @@ public class Subscriber {
         int fail_first;
     }
 
+    /** Has a handler of its own, beside the dispatcher. */
+    private static final String OLD_CARD = "card.action.trigger_v1";
+
     private static final PrintStream OUT =
             new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
     private static Case config;
@@ -79,6 +83,11 @@ public class Subscriber {
 
     private static void register(EventDispatcher.Builder to, String type) {
         switch (type) {
+            case "card.action.trigger":
+                registerCard(to);
+                break;
+            case OLD_CARD:
+                break;
             case "hire.eco_background_check.created_v1":
                 to.onP2EcoBackgroundCheckCreatedV1(new HireService.P2EcoBackgroundCheckCreatedV1Handler() {
                     @Override
@@ -125,6 +134,35 @@ public class Subscriber {
         }
     }
 
+    /** Older versions of the SDK have no callbacks, and this is compiled with them as well. */
+    private static void registerCard(EventDispatcher.Builder to) {
+        try {
+            Class.forName("Cards").getMethod("register", EventDispatcher.Builder.class).invoke(null, to);
+        } catch (ReflectiveOperationException error) {
+            throw new IllegalStateException("this version has no callbacks", error);
+        }
+    }
+
+    /** Answers what the card's button says. */
+    private static Object oldCard(com.lark.oapi.card.model.CardAction card) {
+        Object value = card.getAction().getValue();
+        JsonObject payload = new JsonObject();
+        payload.addProperty("open_id", card.getOpenId());
+        payload.addProperty("open_message_id", card.getOpenMessageId());
+        payload.addProperty("token", card.getToken());
+        payload.add("value", new Gson().toJsonTree(value));
+        JsonObject line = new JsonObject();
+        line.addProperty("event", OLD_CARD);
+        line.add("payload", payload);
+        say(line);
+        JsonObject toast = new JsonObject();
+        toast.addProperty("type", "info");
+        toast.add("content", payload.getAsJsonObject("value").get("echo"));
+        JsonObject answer = new JsonObject();
+        answer.add("toast", toast);
+        return answer;
+    }
+
     /** Prints what the SDK decoded into its classes, then fails as often as the case asks for. */
     private static void received(BaseEventV2 event, Object payload) throws Exception {
         boolean failing = failuresLeft.getAndUpdate(left -> Math.max(0, left - 1)) > 0;
@@ -160,6 +198,21 @@ public class Subscriber {
                 }
             }
         }), "/webhook/event");
+        CardActionHandler cards = CardActionHandler.newBuilder(
+                config.verification_token, config.encrypt_key, Subscriber::oldCard).build();
+        context.addServlet(new ServletHolder(new HttpServlet() {
+            @Override
+            protected void service(HttpServletRequest request, HttpServletResponse response)
+                    throws ServletException, IOException {
+                try {
+                    adapter.handleCardAction(request, response, cards);
+                } catch (IOException | RuntimeException error) {
+                    throw error;
+                } catch (Throwable error) {
+                    throw new ServletException(error);
+                }
+            }
+        }), "/webhook/card");
         server.setHandler(context);
         server.start();
         ready();
@@ -171,7 +224,7 @@ public class Subscriber {
         say(line);
     }
 
-    private static void say(JsonObject line) {
+    static void say(JsonObject line) {
         OUT.println(line);
     }
 }
