@@ -6,6 +6,7 @@
 
 mod accept;
 mod check;
+mod checkpoint;
 mod copy;
 mod lanes;
 mod log;
@@ -59,14 +60,19 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens a file, makes it when there is none, and brings its schema up to date. One process at a time has it.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
-        let Opened { writer, readers, lock } = open::open(path, options)?;
+        let Opened {
+            writer,
+            copier,
+            readers,
+            lock,
+        } = open::open(path, options)?;
         copy::remove_leftover(path);
         Ok(Self {
             path: path.to_owned(),
             copying: tokio::sync::Mutex::default(),
             closing: Arc::default(),
             readers: Readers::new(readers),
-            writer: Writer::start(writer, lock, options.waiting_bytes_max)?,
+            writer: Writer::start(writer, copier, lock, options.waiting_bytes_max)?,
         })
     }
 

@@ -95,6 +95,8 @@ pub enum OpenError {
 
 pub(crate) struct Opened {
     pub(crate) writer: Connection,
+    /// Copies the write-ahead log into the file.
+    pub(crate) copier: Connection,
     pub(crate) readers: Vec<Connection>,
     pub(crate) lock: File,
 }
@@ -128,6 +130,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     migrate::migrate(&mut writer, sqlite)?;
     let readers = (0..options.readers.max(1)).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite));
     Ok(Opened {
+        copier: connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?,
         writer,
         readers: readers.collect::<Result<_, _>>()?,
         lock,

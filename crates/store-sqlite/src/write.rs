@@ -11,6 +11,7 @@ use larkspur_store::{Histogram, SHORT, StoreError, Writing};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::oneshot;
 
+use crate::checkpoint::Checkpoints;
 use crate::failed;
 use crate::lanes::{Lane, Lanes};
 use crate::open::OpenError;
@@ -96,12 +97,18 @@ where
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, lock: File, accept_bytes_max: usize) -> Result<Self, OpenError> {
+    pub(crate) fn start(
+        mut connection: Connection,
+        copier: Connection,
+        lock: File,
+        accept_bytes_max: usize,
+    ) -> Result<Self, OpenError> {
+        let checkpoints = Checkpoints::start(&mut connection, copier).map_err(OpenError::Thread)?;
         let lanes = Arc::new(Lanes::new(accept_bytes_max));
         let counters = Arc::<Counters>::default();
         let (taken, counted) = (Abandon(Arc::clone(&lanes)), Arc::clone(&counters));
         let write = move || {
-            write(connection, &taken.0, &counted);
+            write(connection, checkpoints, &taken.0, &counted);
             // Only now may another process have the file.
             drop(lock);
         };
@@ -192,7 +199,7 @@ impl Drop for Abandon {
     }
 }
 
-fn write(mut connection: Connection, lanes: &Lanes, counters: &Counters) {
+fn write(mut connection: Connection, checkpoints: Checkpoints, lanes: &Lanes, counters: &Counters) {
     while let Some(mut batch) = lanes.take() {
         let committed = commit(&mut connection, &mut batch, counters);
         counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -202,6 +209,7 @@ fn write(mut connection: Connection, lanes: &Lanes, counters: &Counters) {
             job.answer(committed.as_ref().copied());
         }
     }
+    checkpoints.end(&mut connection);
     // The last connection to close moves everything into the one file.
     if let Err((_, error)) = connection.close() {
         tracing::debug!("the last checkpoint failed, the next start makes up for it: {error}");

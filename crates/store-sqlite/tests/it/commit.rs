@@ -99,3 +99,19 @@ async fn when_accepting_is_refused_settling_still_goes_through() {
     }
     assert!((1..=2).contains(&n_refused), "{n_refused}");
 }
+
+#[tokio::test]
+async fn the_write_ahead_log_stays_small_while_much_is_written() {
+    const EVENTS: u32 = 300;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let mut largest = 0;
+    for n in 0..EVENTS {
+        let mut large = event(n);
+        large.payload = vec![b' '; 512 * 1024].into();
+        assert_eq!(store.accept(vec![large]).await.unwrap(), [Accepted::New]);
+        largest = largest.max(std::fs::metadata(dir.path().join("larkspur.db-wal")).unwrap().len());
+    }
+    // 150 MiB were written, and a checkpoint begins at 16 MiB.
+    assert!(largest < 64 << 20, "{largest} bytes");
+}
