@@ -100,6 +100,11 @@ impl Flights {
         self.generations().remove(&delivery).unwrap_or_default()
     }
 
+    /// How many deliveries are in memory.
+    pub(crate) fn in_memory(&self) -> usize {
+        self.generations().len()
+    }
+
     /// Something may have to be claimed earlier than was known.
     pub(crate) fn ring(&self) {
         self.due.notify_one();

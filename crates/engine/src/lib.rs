@@ -28,7 +28,7 @@ pub use clock::{Clock, MovableClock};
 pub use counters::Counts;
 pub use engine::{Engine, EngineError};
 pub use hub::{Admission, EndpointRefusal, HandshakeRefusal, Hub, HubCounts, SessionId, SessionInfo};
-pub use metrics::{Measures, Outcome, PushMeasures};
+pub use metrics::{Measures, Outcome, PushMeasures, Queue};
 pub use publish::{ExplainedVerdict, Explanation, Published, PublishedDelivery};
 pub use readiness::Unready;
 pub use registry::{Apps, RegistryError};

@@ -1,16 +1,22 @@
-//! What is measured besides the counts: how long things take, how pushes end.
+//! What is measured besides the counts: how long things take, how pushes end, what waits for whom.
 //!
 //! Measuring is a few atomics on the way of an event. Names and text for a monitoring system are the server's.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
-use larkspur_store::{Histogram, HistogramReading, LONG, Mode, SHORT, Writing};
+use larkspur_store::{Backlog, Histogram, HistogramReading, LONG, Mode, SHORT, StoreError, Writing};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::counters::count;
 use crate::engine::Engine;
 use crate::push::Pushed;
+
+/// Counting a million rows takes a tenth of a second; whoever asks more often than this is told the same again.
+const QUEUE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// How a push ended, as far as it says who is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +63,19 @@ pub struct Measures {
     pub pushes: [PushMeasures; 2],
     /// How writing to the store went.
     pub writing: Writing,
+    /// Deliveries that are in memory: on their way, or next for their app.
+    pub in_memory: usize,
     /// Attempts that wait to be written down.
     pub unsettled: usize,
+}
+
+/// What is on disk and not delivered, a few seconds old at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// Every app that something is pending for, in order of id.
+    pub apps: Vec<Backlog>,
+    /// Deliveries given up.
+    pub dead: u64,
 }
 
 #[derive(Debug)]
@@ -92,6 +109,7 @@ pub(crate) struct Metrics {
     pub(crate) delivered_after: Histogram,
     webhook: Pushes,
     websocket: Pushes,
+    queue: Mutex<Option<(Instant, Arc<Queue>)>>,
 }
 
 impl Metrics {
@@ -104,6 +122,7 @@ impl Metrics {
             delivered_after: Histogram::new(LONG),
             webhook: Pushes::new(),
             websocket: Pushes::new(),
+            queue: Mutex::default(),
         }
     }
 
@@ -139,8 +158,25 @@ impl Engine {
                 metrics.websocket.read(Mode::Websocket),
             ],
             writing: self.store().writing(),
+            in_memory: self.flights().in_memory(),
             unsettled: self.unsettled(),
         }
+    }
+
+    /// What is on disk and not delivered.
+    pub async fn queue(&self) -> Result<Arc<Queue>, StoreError> {
+        let mut last = self.metrics().queue.lock().await;
+        if let Some((at, queue)) = &*last
+            && at.elapsed() < QUEUE_AGAIN_AFTER
+        {
+            return Ok(Arc::clone(queue));
+        }
+        let queue = Arc::new(Queue {
+            apps: self.store().backlog().await?,
+            dead: self.store().depth().await?.dead,
+        });
+        *last = Some((Instant::now(), Arc::clone(&queue)));
+        Ok(queue)
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::api::probe::draining;
 use crate::api::publish;
 use crate::api::word::PushMode;
 use crate::body;
@@ -68,6 +69,9 @@ pub(crate) struct CalledView {
         (status = 200, description = "What the app answered.", body = CalledView),
         AnyRefusal, Asking, BodyRefusal, Missing))]
 pub(crate) async fn call(State(server): State<Arc<Server>>, request: Request) -> Result<Json<CalledView>, Problem> {
+    if server.engine.is_draining() {
+        return Err(draining());
+    }
     let settings = server.engine.settings();
     let json = body::read(request, settings.publish.event_bytes_max).await?;
     let call = Call::parse(

@@ -53,6 +53,9 @@ async fn a_platform_that_ends_takes_no_event_and_says_when_to_come_back() {
     assert_eq!(refused.headers["retry-after"], "5");
     assert_eq!(refused.expect(503)["code"], "shutting_down");
     platform.get("/api/v1/events/late").await.expect(404);
+    let call = json!({"event_type": "card.action.trigger", "event": {}});
+    let refused = platform.send("POST", "/api/v1/callbacks", &call).await.expect(503);
+    assert_eq!(refused["code"], "shutting_down");
 }
 
 #[tokio::test]
