@@ -15,8 +15,10 @@ use crate::counters::count;
 use crate::engine::Engine;
 use crate::push::Pushed;
 
-/// Counting a million rows takes a tenth of a second; whoever asks more often than this is told the same again.
+/// Who asks again within this time is told the same.
 const QUEUE_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// Counting takes a while when a million rows are there; at most this part of the time goes into it.
+const QUEUE_SHARE: u32 = 20;
 
 /// How a push ended, as far as it says who is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +111,7 @@ pub(crate) struct Metrics {
     pub(crate) delivered_after: Histogram,
     webhook: Pushes,
     websocket: Pushes,
+    /// Until when it is good, and what it was.
     queue: Mutex<Option<(Instant, Arc<Queue>)>>,
 }
 
@@ -166,16 +169,18 @@ impl Engine {
     /// What is on disk and not delivered.
     pub async fn queue(&self) -> Result<Arc<Queue>, StoreError> {
         let mut last = self.metrics().queue.lock().await;
-        if let Some((at, queue)) = &*last
-            && at.elapsed() < QUEUE_AGAIN_AFTER
+        if let Some((good_until, queue)) = &*last
+            && Instant::now() < *good_until
         {
             return Ok(Arc::clone(queue));
         }
+        let started = Instant::now();
         let queue = Arc::new(Queue {
             apps: self.store().backlog().await?,
             dead: self.store().depth().await?.dead,
         });
-        *last = Some((Instant::now(), Arc::clone(&queue)));
+        let good_for = QUEUE_AGAIN_AFTER.max(started.elapsed() * QUEUE_SHARE);
+        *last = Some((Instant::now() + good_for, Arc::clone(&queue)));
         Ok(queue)
     }
 }

@@ -1,5 +1,7 @@
 //! The metrics, for Prometheus and whatever reads its format. `docs/operations.md` explains each.
 
+mod process;
+
 use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +26,8 @@ use crate::server::Server;
 pub(crate) async fn show(State(server): State<Arc<Server>>) -> Result<Response, Problem> {
     let mut text = Exposition::default();
     let measures = server.engine.measures();
-    process(&mut text, &measures);
+    platform(&mut text, &measures);
+    process::write(&mut text);
     events(&mut text, &server, &measures);
     calls(&mut text, &server);
     queue(&mut text, &server, &measures).await?;
@@ -35,7 +38,7 @@ pub(crate) async fn show(State(server): State<Arc<Server>>) -> Result<Response, 
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response())
 }
 
-fn process(text: &mut Exposition, measures: &Measures) {
+fn platform(text: &mut Exposition, measures: &Measures) {
     text.gauge(
         "process_start_time_seconds",
         "When the platform started, in seconds since 1970.",

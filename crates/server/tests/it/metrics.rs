@@ -106,6 +106,14 @@ async fn every_step_of_an_event_moves_its_metric() {
     assert!(after["larkspur_requests_refused_total{code=\"event_id_conflict\"}"] > 0.0);
     assert!(after["process_start_time_seconds"] > 1.6e9);
     assert!(after["larkspur_connections_open"] >= 1.0);
+    #[cfg(target_os = "linux")]
+    for sample in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+    ] {
+        assert!(after[sample] > 0.0, "{sample}");
+    }
 }
 
 fn app_id(platform: &Platform) -> String {
