@@ -11,9 +11,15 @@ mod platform;
 mod ui;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
+
+/// An event makes a hundred small allocations, on threads that free each other's; the system's allocator took a fifth of
+/// the processor's time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 const AFTER_HELP: &str = "\
 Start with two terminals in one folder:

@@ -7,17 +7,19 @@
 pub(super) fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut in_string, mut escaped) = (false, false);
-    for c in json.chars() {
+    let mut kept_from = 0;
+    for (at, byte) in json.bytes().enumerate() {
         if in_string {
-            in_string = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-        } else if matches!(c, ' ' | '\t' | '\n' | '\r') {
-            continue;
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+        } else if matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            out.push_str(&json[kept_from..at]);
+            kept_from = at + 1;
         } else {
-            in_string = c == '"';
+            in_string = byte == b'"';
         }
-        out.push(c);
     }
+    out.push_str(&json[kept_from..]);
     out
 }
 
