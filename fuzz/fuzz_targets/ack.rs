@@ -5,6 +5,9 @@ use larkspur_wire::ack::Ack;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     if let Ok(ack) = Ack::parse(bytes) {
+        if let Ok(answer) = Ack::parse_answer(bytes) {
+            assert_eq!(answer, ack.data);
+        }
         assert_eq!(Ack::parse(&ack.write()), Ok(ack));
     }
 });

@@ -23,9 +23,9 @@ use std::time::Duration;
 
 use larkspur::{App, Domain};
 use larkspur_catalog::Catalog;
-use larkspur_engine::{Engine, MovableClock, Published};
+use larkspur_engine::{CallError, Called, Engine, MovableClock, Published};
 use larkspur_platform::{
-    AppChange, NewApp, Publication, PublishError, SecretChange, Selection, Settings, SubscriptionChange,
+    AppChange, Call, NewApp, Publication, PublishError, SecretChange, Selection, Settings, SubscriptionChange,
     UnverifiedTypes,
 };
 use larkspur_server::{ServerConfig, serve};
@@ -45,7 +45,7 @@ pub const TENANT: &str = "2ca1d211f64f6438";
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// A running platform with one app, `app`, that receives every event type over a persistent connection.
+/// A running platform with one app, `app`, that receives every event type and callback over a persistent connection.
 #[derive(Debug)]
 pub struct Platform {
     engine: Engine,
@@ -191,6 +191,15 @@ impl Platform {
             .expect("one answer for one event")
     }
 
+    /// Asks the app for its answer to a callback, such as `card.action.trigger`.
+    pub async fn call(&self, callback: &str, event: &Value) -> Result<Called, CallError> {
+        let body = json!({ "event_type": callback, "event": event, "app_id": self.app_id }).to_string();
+        let settings = &self.engine.settings().publish;
+        let catalog = self.engine.catalog();
+        let call = Call::parse(body.as_bytes(), catalog, settings, UnverifiedTypes::Accept)?;
+        self.engine.call(call).await
+    }
+
     /// Moves the clock, by which retries become due.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
@@ -276,6 +285,7 @@ fn everything(name: &str, mode: Mode) -> NewApp {
             name: Some(name.to_owned()),
             tenants: Some(BTreeSet::from_iter(TENANT.parse())),
             scopes: Some(Selection::All),
+            callbacks: events.clone(),
             events,
             ..AppChange::default()
         },

@@ -1,6 +1,7 @@
 //! The hub against a client that plays an official SDK, over pipes in memory (time paused) and real sockets.
 
 mod admission;
+mod calls;
 mod client;
 mod events;
 mod frames;
