@@ -2,56 +2,59 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde::Serialize;
-
-/// Defines the counters once, as atomics and as their reading.
+/// Defines counters once, as atomics and as their reading.
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
-        /// Counts, all from zero when the platform starts.
+    ($(#[$meta:meta])* $growing:ident, $reading:ident { $($(#[$doc:meta])* $name:ident),+ $(,)? }) => {
+        /// The counts as they grow.
         #[derive(Debug, Default)]
-        pub(crate) struct Counters {
-            $($(#[$doc])* pub(crate) $name: AtomicU64),+
+        pub(crate) struct $growing {
+            $($(#[$doc])* pub(crate) $name: std::sync::atomic::AtomicU64),+
         }
 
-        /// The counts at one moment.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-        pub struct Counts {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+        pub struct $reading {
             $($(#[$doc])* pub $name: u64),+
         }
 
-        impl Counters {
-            pub(crate) fn read(&self) -> Counts {
-                Counts { $($name: self.$name.load(Ordering::Relaxed)),+ }
+        impl $growing {
+            pub(crate) fn read(&self) -> $reading {
+                $reading { $($name: self.$name.load(std::sync::atomic::Ordering::Relaxed)),+ }
             }
         }
     };
 }
 
+pub(crate) use counters;
+
 counters! {
-    /// Events accepted.
-    events_accepted,
-    /// Events that had been accepted before.
-    events_repeated,
-    /// Publications refused.
-    events_refused,
-    /// Deliveries made from accepted events.
-    deliveries,
-    /// Attempts that an app took.
-    attempts_delivered,
-    /// Attempts that failed.
-    attempts_failed,
-    /// Deliveries put off to a later try.
-    deliveries_retried,
-    /// Deliveries given up.
-    deliveries_dead,
-    /// Events deleted because they were old or too many.
-    events_trimmed,
-    /// Callbacks that an app answered.
-    calls_answered,
-    /// Callbacks that an app was asked and did not answer as it should.
-    calls_failed,
-    /// Callbacks that no app was asked.
-    calls_refused,
+    /// Counts, all from zero when the platform starts.
+    Counters, Counts {
+        /// Events accepted.
+        events_accepted,
+        /// Events that had been accepted before.
+        events_repeated,
+        /// Publications refused.
+        events_refused,
+        /// Deliveries made from accepted events.
+        deliveries,
+        /// Attempts that an app took.
+        attempts_delivered,
+        /// Attempts that failed.
+        attempts_failed,
+        /// Deliveries put off to a later try.
+        deliveries_retried,
+        /// Deliveries given up.
+        deliveries_dead,
+        /// Events deleted because they were old or too many.
+        events_trimmed,
+        /// Callbacks that an app answered.
+        calls_answered,
+        /// Callbacks that an app was asked and did not answer as it should.
+        calls_failed,
+        /// Callbacks that no app was asked.
+        calls_refused,
+    }
 }
 
 /// Counts one more.

@@ -33,6 +33,7 @@ use url::Url;
 
 use crate::activity::Activity;
 use crate::clock::Clock;
+use crate::counters::count;
 use room::{Room, Seat};
 use session::{QUEUE_MAX, Session};
 use ticket::{Grant, Tickets};
@@ -107,7 +108,7 @@ impl Hub {
         }
         let sessions_max = self.shared.settings.per_app_max;
         if self.room(app).is_some_and(|room| room.taken() >= sessions_max) {
-            self.shared.counters.count(|counts| &mut counts.refused_over_limit);
+            count(&self.shared.counters.refused_over_limit);
             return Err(EndpointRefusal::TooManySessions { sessions_max });
         }
         let session_id = SessionId::from_random(crate::random::bytes());
@@ -142,12 +143,12 @@ impl Hub {
         }
         let counters = &self.shared.counters;
         let Some(grant) = self.redeem(query) else {
-            counters.count(|counts| &mut counts.refused_bad_ticket);
+            count(&counters.refused_bad_ticket);
             return Err(HandshakeRefusal::BadTicket);
         };
         let sessions_max = self.shared.settings.per_app_max;
         let Some(seat) = self.room_of(&grant.app_id).reserve(sessions_max) else {
-            counters.count(|counts| &mut counts.refused_over_limit);
+            count(&counters.refused_over_limit);
             return Err(HandshakeRefusal::TooManySessions { sessions_max });
         };
         Ok(Admission {
@@ -182,7 +183,7 @@ impl Hub {
             counts: session::Counts::default(),
         });
         let online = seat.take(Arc::clone(&session));
-        shared.counters.count(|counts| &mut counts.sessions_opened);
+        count(&shared.counters.sessions_opened);
         // Whoever listens may be behind; it only makes the app's backlog go slower.
         let _ = shared.opened.try_send(room.app_id.clone());
         self.announce(Activity::SessionOpened {
@@ -192,7 +193,7 @@ impl Hub {
         });
         let end = Box::pin(socket::run(io, shared, &room, &session, &mut queued)).await;
         drop(seat);
-        shared.counters.count(|counts| &mut counts.sessions_closed);
+        count(&shared.counters.sessions_closed);
         let (app_id, online) = (room.app_id.clone(), room.online());
         tracing::debug!(app.id = %app_id, session.id = %session_id, online, "session ended: {end}");
         self.announce(Activity::SessionClosed {

@@ -15,6 +15,7 @@ use super::room::{Answer, NotSent, Room};
 use super::session::Queued;
 use super::{Hub, SessionId};
 use crate::call::{CallFailure, Reply};
+use crate::counters::count;
 use crate::push::Pushed;
 
 /// An event whose session ends before it is written is offered to this many more.
@@ -59,12 +60,10 @@ impl Hub {
         let (code, answer, outcome) = match acked {
             Ok(ack) => {
                 let outcome = ack::judge(&ack, &self.shared.assumptions);
-                self.shared.counters.count(|counts| {
-                    if outcome.is_ok() {
-                        &mut counts.acks_ok
-                    } else {
-                        &mut counts.acks_not_ok
-                    }
+                let counters = &self.shared.counters;
+                count(match outcome {
+                    Ok(()) => &counters.acks_ok,
+                    Err(_) => &counters.acks_not_ok,
                 });
                 (ack.code.and_then(|code| i32::try_from(code).ok()), ack.payload, outcome)
             }

@@ -22,6 +22,7 @@ use super::Shared;
 use super::message::{self, Inbound};
 use super::room::{Answer, Room};
 use super::session::{Queued, Session};
+use crate::counters::count;
 
 /// A client that takes none of our bytes for this long is gone or hangs.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -169,7 +170,7 @@ impl Reader<'_> {
         let counters = &self.shared.counters;
         let bytes = match message {
             Message::Binary(bytes) => bytes,
-            Message::Text(_) => return counters.count(|counts| &mut counts.frames_ignored),
+            Message::Text(_) => return count(&counters.frames_ignored),
             // The library answers pings by itself.
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return,
         };
@@ -185,17 +186,17 @@ impl Reader<'_> {
             Inbound::Ack { message_id, ack } => {
                 self.session.counts.acked.fetch_add(1, Ordering::Relaxed);
                 if !self.room.answer(&message_id, Answer::Acked(ack)) {
-                    counters.count(|counts| &mut counts.acks_unmatched);
+                    count(&counters.acks_unmatched);
                 }
             }
-            Inbound::Unknown => counters.count(|counts| &mut counts.frames_ignored),
-            Inbound::Malformed => counters.count(|counts| &mut counts.frames_malformed),
+            Inbound::Unknown => count(&counters.frames_ignored),
+            Inbound::Malformed => count(&counters.frames_malformed),
         }
     }
 
     fn reply(&self, message: Message) {
         if self.replies.try_send(message).is_err() {
-            self.shared.counters.count(|counts| &mut counts.replies_dropped);
+            count(&self.shared.counters.replies_dropped);
         }
     }
 }
