@@ -46,7 +46,8 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-async fn scrape(platform: &Platform) -> BTreeMap<String, f64> {
+/// All samples as of now.
+pub(crate) async fn scrape(platform: &Platform) -> BTreeMap<String, f64> {
     let answer = platform.get("/metrics").await;
     assert_eq!(answer.status, 200, "{answer:?}");
     samples(std::str::from_utf8(&answer.body).unwrap())

@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::client::Call;
+use crate::metrics::scrape;
 use crate::platform::{Platform, TENANT, wait_for};
 
 const EXAM: &str = "hire.eco_exam.created_v1";
@@ -110,6 +111,37 @@ async fn an_event_arrives_over_the_upgraded_connection_and_its_ack_settles_it() 
     assert_eq!(shown["online"], 1);
     platform.engine.shutdown().await;
     assert!(matches!(socket.next().await, Some(Ok(Message::Close(_)))));
+}
+
+#[tokio::test]
+async fn open_sessions_and_the_nonsense_that_clients_send_are_counted() {
+    let platform = Platform::start().await;
+    let app = platform.app(&connected_app()).await;
+    let url = url(&platform, &app).await;
+    let mut socket = connect(&url, &platform).await.unwrap();
+    connect(&url, &platform).await.unwrap_err();
+    for message in [Message::Binary(vec![0xff; 7].into()), Message::text("hello")] {
+        socket.send(message).await.unwrap();
+    }
+    wait_for("the nonsense to be counted", async || {
+        let samples = scrape(&platform).await;
+        let counted = [
+            "larkspur_sessions_open",
+            "larkspur_frames_malformed_total",
+            "larkspur_frames_ignored_total",
+            "larkspur_sessions_refused_total{reason=\"bad_ticket\"}",
+        ];
+        counted.iter().all(|sample| samples[*sample] > 0.0).then_some(())
+    })
+    .await;
+    let mut garbage = TcpStream::connect(platform.addr).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut garbage, b"\x16\x03\x01\r\n\r\n")
+        .await
+        .unwrap();
+    wait_for("what is no HTTP to be counted", async || {
+        (scrape(&platform).await["larkspur_requests_malformed_total"] > 0.0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
