@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use larkspur_platform::{
-    AppSettings, Assumptions, DeliverySettings, MetricsSettings, PublishSettings, RetentionSettings, SessionSettings,
-    Settings, ShutdownSettings,
+    AgainSettings, AppSettings, Assumptions, DeliverySettings, MetricsSettings, PublishSettings, RetentionSettings,
+    SessionSettings, Settings, ShutdownSettings,
 };
 use serde::Deserialize;
 use url::Url;
@@ -40,6 +40,8 @@ pub(crate) struct Config {
     metrics: MetricsSettings,
     #[serde(default)]
     retention: RetentionSettings,
+    #[serde(default)]
+    again: AgainSettings,
     #[serde(default)]
     assumptions: Assumptions,
 }
@@ -78,6 +80,7 @@ impl Config {
             shutdown: self.shutdown.clone(),
             metrics: self.metrics.clone(),
             retention: self.retention.clone(),
+            again: self.again.clone(),
             assumptions: self.assumptions.clone(),
         }
     }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::activity::Activity;
+use crate::again::Again;
 use crate::call::CALLS_MAX;
 use crate::clock::Clock;
 use crate::counters::{Counters, Counts};
@@ -67,6 +68,7 @@ struct Inner {
     webhook: WebhookClient,
     registry: Registry,
     flights: Flights,
+    again: Again,
     settlements: mpsc::Sender<Settled>,
     activity: broadcast::Sender<Activity>,
     counters: Counters,
@@ -107,6 +109,7 @@ impl Engine {
         let engine = Self {
             inner: Arc::new(Inner {
                 flights: Flights::new(settings.delivery.in_flight_per_app),
+                again: Again::new(settings.again.per_second),
                 settings,
                 catalog,
                 store,
@@ -286,6 +289,10 @@ impl Engine {
 
     pub(crate) fn flights(&self) -> &Flights {
         &self.inner.flights
+    }
+
+    pub(crate) fn again(&self) -> &Again {
+        &self.inner.again
     }
 
     pub(crate) fn stopping(&self) -> &CancellationToken {

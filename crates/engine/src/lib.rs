@@ -1,6 +1,7 @@
 //! The platform running: it owns store, clock, sessions and webhook client, and offers publish and push.
 
 mod activity;
+mod again;
 mod call;
 mod clock;
 mod counters;
@@ -23,6 +24,7 @@ mod tickets;
 mod webhook;
 
 pub use activity::Activity;
+pub use again::{AgainError, JobId, JobInfo, JobKind, JobState, Past, Resent};
 pub use call::{CallError, CallFailure, Called};
 pub use clock::{Clock, MovableClock};
 pub use counters::Counts;

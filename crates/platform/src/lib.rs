@@ -31,7 +31,7 @@ pub use render::{RenderError, push_seed, render};
 pub use retry::next_try;
 pub use scheduler::{LaneLimits, Now, Scheduler, Wake};
 pub use settings::{
-    AckNotOk, AckWithoutBizRt, AppSettings, Assumptions, DeliverySettings, ErrorStatus, MetricsSettings,
+    AckNotOk, AckWithoutBizRt, AgainSettings, AppSettings, Assumptions, DeliverySettings, ErrorStatus, MetricsSettings,
     PublishSettings, RetentionSettings, RetryBody, RetryConnection, RetryFrom, RetryMessageId, SessionSettings,
     Settings, SettingsError, ShutdownSettings, TimestampUnit, UnverifiedTypes, WithheldField,
 };

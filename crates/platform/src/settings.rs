@@ -34,6 +34,8 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// How long the log is kept.
     pub retention: RetentionSettings,
+    /// How fast the past is pushed again.
+    pub again: AgainSettings,
     /// What we assume where Feishu's documentation is silent.
     pub assumptions: Assumptions,
 }
@@ -185,6 +187,20 @@ impl RetentionSettings {
     }
 }
 
+/// How fast recoveries and replays push again what is in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AgainSettings {
+    /// Deliveries a second, all jobs together.
+    pub per_second: u32,
+}
+
+impl Default for AgainSettings {
+    fn default() -> Self {
+        Self { per_second: 100 }
+    }
+}
+
 /// A setting that no platform could run with.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` is {found}, but {expected}")]
@@ -238,6 +254,9 @@ impl Settings {
             let expected = "it must be 1 to 3650: the ladder of retries takes hours, and nobody reads what is older";
             return refuse("retention.days", &self.retention.days, expected);
         }
+        if !(1..=AGAIN_PER_SECOND_MAX).contains(&self.again.per_second) {
+            return refuse("again.per_second", &self.again.per_second, "it must be 1 to 10000");
+        }
         if let Some(bytes_max) = self.retention.bytes_max.filter(|max| *max < RETENTION_BYTES_MIN) {
             let expected = "it must be at least 16777216: the store needs some room of its own";
             return refuse("retention.bytes_max", &bytes_max, expected);
@@ -262,3 +281,5 @@ const METRICS_APPS_MAX: usize = 1_000;
 const RETENTION_DAYS_MAX: u32 = 3_650;
 /// An empty store and what is on its way take a part of this.
 const RETENTION_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// Faster than this, the past would leave nothing for the present.
+const AGAIN_PER_SECOND_MAX: u32 = 10_000;

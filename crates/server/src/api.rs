@@ -3,6 +3,7 @@
 //! Times are integers, milliseconds since 1970, in members whose names end in `_at` or `_time`. Every refusal is a
 //! [`Problem`].
 
+pub(crate) mod again;
 pub(crate) mod apps;
 pub(crate) mod attempts;
 pub(crate) mod backup;
@@ -13,6 +14,7 @@ pub(crate) mod clock;
 pub(crate) mod deliveries;
 pub(crate) mod event_types;
 pub(crate) mod events;
+pub(crate) mod jobs;
 pub(crate) mod metrics;
 mod page;
 pub(crate) mod probe;

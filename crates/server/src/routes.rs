@@ -18,8 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{
-    apps, attempts, backup, bindings, callbacks, calls, clock, deliveries, event_types, events, metrics, probe,
-    publish, resources, sessions, status, tokens,
+    again, apps, attempts, backup, bindings, callbacks, calls, clock, deliveries, event_types, events, jobs, metrics,
+    probe, publish, resources, sessions, status, tokens,
 };
 use crate::problem::Problem;
 use crate::server::{Server, guard};
@@ -67,6 +67,12 @@ fn administrators() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(deliveries::list)) // GET /api/v1/deliveries
         .routes(routes!(deliveries::show)) // GET /api/v1/deliveries/{delivery_id}
         .routes(routes!(attempts::follow)) // GET /api/v1/attempts
+        .routes(routes!(again::resend_event)) // POST /api/v1/events/{event_id}/resend
+        .routes(routes!(again::resend_delivery)) // POST /api/v1/deliveries/{delivery_id}/resend
+        .routes(routes!(again::recover)) // POST /api/v1/recoveries
+        .routes(routes!(again::replay)) // POST /api/v1/replays
+        .routes(routes!(jobs::list)) // GET /api/v1/jobs
+        .routes(routes!(jobs::show, jobs::cancel)) // GET DELETE /api/v1/jobs/{job_id}
         .routes(routes!(event_types::list)) // GET /api/v1/event-types
         .routes(routes!(event_types::show)) // GET /api/v1/event-types/{event_type}
         .routes(routes!(event_types::sample)) // GET /api/v1/event-types/{event_type}/sample

@@ -97,6 +97,8 @@ pub struct DeliveryQuery {
     pub app_id: Option<AppId>,
     /// Only those in this state.
     pub state: Option<DeliveryState>,
+    /// Only those that are not delivered.
+    pub undelivered: bool,
     /// Only those of events that were accepted in this time.
     pub accepted: TimeRange,
     /// In which order; the newest first by default.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use larkspur_store::{AttemptQuery, DeliveryState, LoggedAttempt};
+use larkspur_store::{AttemptQuery, LoggedAttempt};
 use larkspur_wire::TimestampMs;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::deliveries::AttemptView;
+use super::deliveries::{AttemptView, next_try};
 use super::page;
 use super::word::State as Stands;
 use crate::body::Params;
@@ -76,14 +76,14 @@ impl From<&LoggedAttempt> for LoggedAttemptView {
             delivery,
             event_type,
         } = logged;
-        let waits = delivery.state == DeliveryState::Pending && delivery.attempts == attempt.number;
+        let is_last = delivery.attempts == attempt.number;
         Self {
             event_id: delivery.event_id.to_string(),
             event_type: event_type.to_string(),
             app_id: delivery.app_id.to_string(),
             delivery_id: delivery.id.to_string(),
             state: delivery.state.into(),
-            next_try_at: waits.then_some(delivery.due_at.0),
+            next_try_at: next_try(delivery).filter(|_| is_last),
             attempt: attempt.into(),
         }
     }

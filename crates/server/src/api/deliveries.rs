@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use larkspur_store::{Attempt, Delivery, DeliveryId, DeliveryQuery, DeliveryState, Order};
+use larkspur_store::{Attempt, Delivery, DeliveryId, DeliveryQuery, DeliveryState, Order, WAITING};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -28,7 +28,7 @@ pub(crate) struct DeliveryView {
     state: Stands,
     /// Attempts made so far.
     attempts: u32,
-    /// When it is pushed next, while it is pending.
+    /// When it is pushed next, while it is pending and does not wait for another one to go first.
     #[serde(skip_serializing_if = "Option::is_none")]
     due_at: Option<i64>,
     /// Paths of the fields that this app may not see.
@@ -105,7 +105,7 @@ impl DeliveryView {
             app_id: row.app_id.to_string(),
             state: row.state.into(),
             attempts: row.attempts,
-            due_at: (row.state == DeliveryState::Pending).then_some(row.due_at.0),
+            due_at: next_try(row),
             withheld: row.withheld.clone(),
             attempt_log: None,
         }
@@ -119,6 +119,12 @@ impl DeliveryView {
             ..Self::new(row)
         })
     }
+}
+
+/// When a delivery is pushed next, if that is known.
+pub(super) fn next_try(row: &Delivery) -> Option<i64> {
+    let known = row.state == DeliveryState::Pending && row.due_at != WAITING;
+    known.then_some(row.due_at.0)
 }
 
 impl From<&Attempt> for AttemptView {
@@ -150,6 +156,7 @@ pub(crate) async fn list(
         tenant_key: page::id("tenant_key", asked.tenant_key.as_deref())?,
         app_id: page::id("app_id", asked.app_id.as_deref())?,
         state: asked.state.map(Into::into),
+        undelivered: false,
         accepted: page::accepted(asked.from, asked.to),
         order: Order::NewestFirst,
         after: page::id("after", asked.after.as_deref())?,

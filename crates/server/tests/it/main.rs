@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails as tests do")]
 
+mod again;
 mod callbacks;
 mod client;
 mod contract;

@@ -22,6 +22,7 @@ const NOT_DRIVEN: [&str; 4] = ["408", "429", "500", "503"];
 async fn every_documented_answer_is_given_and_fits_the_document() {
     let platform = Platform::start().await;
     successes(&platform).await;
+    again(&platform).await;
     callbacks(&platform).await;
     conflicts(&platform).await;
     removals(&platform).await;
@@ -153,6 +154,28 @@ async fn callbacks(platform: &Platform) {
         refused["hint"].as_str().unwrap().contains("card.action.trigger"),
         "{refused}"
     );
+}
+
+/// Pushes again what was pushed before.
+async fn again(platform: &Platform) {
+    let deliveries = platform.get("/api/v1/deliveries?event_id=e1").await.expect(200);
+    let delivery = deliveries["items"][0]["delivery_id"].as_str().unwrap();
+    for target in [
+        "/api/v1/events/e1/resend",
+        &format!("/api/v1/deliveries/{delivery}/resend"),
+    ] {
+        platform.send("POST", target, &Value::Null).await.expect(200);
+        platform.settled().await;
+    }
+    let replay = json!({"from": 0, "to": i64::MAX, "event_type": "hire.*", "app_id": APP});
+    let replay = platform.send("POST", "/api/v1/replays", &replay).await.expect(202);
+    let recovery = json!({"since": 0, "state": "dead"});
+    platform.send("POST", "/api/v1/recoveries", &recovery).await.expect(202);
+    let job = format!("/api/v1/jobs/{}", replay["job_id"].as_str().unwrap());
+    platform.get(&format!("{job}?wait_seconds=8")).await.expect(200);
+    platform.send("DELETE", &job, &Value::Null).await.expect(200);
+    platform.get("/api/v1/jobs").await.expect(200);
+    platform.settled().await;
 }
 
 async fn conflicts(platform: &Platform) {

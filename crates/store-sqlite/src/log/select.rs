@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params_from_iter};
 use super::SCAN_MAX;
 use super::place::{Place, Span};
 use crate::registry::all;
-use crate::row::{ATTEMPT_COLUMNS, DELIVERY_COLUMNS, EVENT_COLUMNS, EVENT_COLUMNS_LEN, state_number};
+use crate::row::{ATTEMPT_COLUMNS, DELIVERED, DELIVERY_COLUMNS, EVENT_COLUMNS, EVENT_COLUMNS_LEN, state_number};
 
 /// A query put together from conditions.
 pub(crate) struct Select {
@@ -181,10 +181,15 @@ pub(super) fn looks_at_every_delivery(query: &DeliveryQuery) -> bool {
         event_type,
         tenant_key,
         state,
+        undelivered,
         ..
     } = query;
     let by_type = event_type.as_ref().is_some_and(|glob| !glob.is_all());
-    let by_state = state.is_some_and(|state| state != DeliveryState::Dead);
+    let by_state = match state {
+        Some(DeliveryState::Dead) => false,
+        Some(_) => true,
+        None => *undelivered,
+    };
     event_id.is_none() && (by_type || by_state || tenant_key.is_some())
 }
 
@@ -210,6 +215,7 @@ pub(crate) fn select_deliveries(query: &DeliveryQuery, event_seq: Option<i64>, s
     deliveries_within(Select::from(DELIVERY_COLUMNS, from), query, span)
         .and("d.event_seq = ?", event_seq)
         .and("d.state = ?", query.state.map(state_number))
+        .and("d.state <> ?", query.undelivered.then_some(DELIVERED))
         .and("e.event_type = ?", exact(query.event_type.as_ref()))
         .and("e.event_type GLOB ?", pattern(query.event_type.as_ref()))
         .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))

@@ -260,6 +260,7 @@ pub async fn deliveries_are_found_by_type_tenant_and_time_in_both_orders(store: 
     accept(store, vec![event(1, &[1]), without_tenant, third, event(4, &[1])]).await;
     settle(store, 4, 1, 1, Verdict::Dead).await;
     settle(store, 3, 1, 1, Verdict::Dead).await;
+    settle(store, 1, 1, 1, Verdict::Delivered).await;
     let check = async |query: DeliveryQuery, mut expected: Vec<DeliveryId>| {
         assert_eq!(all_deliveries(store, query.clone()).await, expected, "{query:?}");
         expected.reverse();
@@ -297,6 +298,11 @@ pub async fn deliveries_are_found_by_type_tenant_and_time_in_both_orders(store: 
         ..of_time.clone()
     };
     check(dead, vec![third]).await;
+    let undelivered = DeliveryQuery {
+        undelivered: true,
+        ..DeliveryQuery::default()
+    };
+    check(undelivered, vec![fourth, third, second_2, second]).await;
     let pending = DeliveryQuery {
         state: Some(DeliveryState::Pending),
         app_id: Some(app_id(1)),
