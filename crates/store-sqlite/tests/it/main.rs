@@ -6,6 +6,7 @@ mod conformance;
 mod file;
 mod kill;
 mod log;
+mod model;
 mod upkeep;
 
 use std::path::Path;
