@@ -24,6 +24,7 @@ pub(super) fn failure(status: StatusCode, problem: &Value) -> Failure {
     let failure = Failure::msg(exit, detail);
     match (text("code"), text("hint")) {
         (Some("unknown_app" | "app_not_found"), _) => failure.with_hint("see `larkspur app list`"),
+        (Some("is_callback"), _) => failure.with_hint("subscribe to it with --callback"),
         (Some("ambiguous_app"), _) => failure.with_hint("name the app with --app"),
         (Some("not_addressed"), Some(hint)) => {
             failure.with_hint(hint.replace("add `app_id`", "name the app with --app"))

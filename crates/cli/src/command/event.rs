@@ -1,8 +1,8 @@
 //! `larkspur event`: what event types there are. Works without a platform.
 
 use clap::Subcommand;
-use larkspur_catalog::{AppType, Catalog, EventTypeFacts, ScopeRule};
-use serde_json::json;
+use larkspur_catalog::{AppType, Catalog, EventTypeFacts, Field, Kind, ScopeRule};
+use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
@@ -94,17 +94,7 @@ fn show(ui: &Ui, facts: &EventTypeFacts) {
         ScopeRule::NoneRequired => "none".to_owned(),
         ScopeRule::AnyOf(scopes) => format!("any one of {}", scopes.join(", ")),
     };
-    let fields: Vec<_> = facts
-        .fields
-        .iter()
-        .map(|field| {
-            json!({
-                "path": field.path, "type": field.field_type.to_string(), "doc": field.doc, "scopes": field.scopes,
-                "values": field.values,
-            })
-        })
-        .collect();
-    let value = json!({
+    let mut value = json!({
         "event_type": facts.event_type, "title": facts.title, "schema": facts.schema, "app_types": facts.app_types,
         // `null` where it is not documented, empty where none is needed.
         "scopes": match &facts.scopes {
@@ -112,8 +102,11 @@ fn show(ui: &Ui, facts: &EventTypeFacts) {
             ScopeRule::NoneRequired => Some(&[][..]),
             ScopeRule::AnyOf(scopes) => Some(scopes.as_slice()),
         },
-        "doc_url": facts.doc_url, "fields": fields,
+        "doc_url": facts.doc_url, "fields": fields(&facts.fields),
     });
+    if facts.kind == Kind::Callback {
+        value["answer_fields"] = fields(&facts.reply_fields).into();
+    }
     ui.result(&value, || {
         let mut text = format!("{}\n", facts.event_type);
         let page = facts.doc_url.as_deref().unwrap_or("none");
@@ -127,18 +120,34 @@ fn show(ui: &Ui, facts: &EventTypeFacts) {
             text.push_str(&format!("  {name:<10} {value}\n"));
         }
         text.push_str("  fields\n");
-        for field in &facts.fields {
-            let field_type = field.field_type.to_string();
-            let needs = if field.scopes.is_empty() {
-                String::new()
-            } else {
-                format!("  [{}]", field.scopes.join(", "))
-            };
-            let doc = field.doc.as_deref().unwrap_or_default();
-            text.push_str(&format!("    {:<44} {field_type:<14} {doc}{needs}\n", field.path));
+        text.extend(facts.fields.iter().map(line));
+        if facts.kind == Kind::Callback {
+            text.push_str("  fields of the answer\n");
+            text.extend(facts.reply_fields.iter().map(line));
         }
         text
     });
+}
+
+fn fields(fields: &[Field]) -> Vec<Value> {
+    let shown = |field: &Field| {
+        json!({
+            "path": field.path, "type": field.field_type.to_string(), "doc": field.doc, "scopes": field.scopes,
+            "values": field.values,
+        })
+    };
+    fields.iter().map(shown).collect()
+}
+
+fn line(field: &Field) -> String {
+    let field_type = field.field_type.to_string();
+    let needs = if field.scopes.is_empty() {
+        String::new()
+    } else {
+        format!("  [{}]", field.scopes.join(", "))
+    };
+    let doc = field.doc.as_deref().unwrap_or_default();
+    format!("    {:<44} {field_type:<14} {doc}{needs}\n", field.path)
 }
 
 fn word(app_type: AppType) -> &'static str {

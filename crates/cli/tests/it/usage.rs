@@ -19,6 +19,20 @@ fn the_catalogue_is_read_without_a_platform() {
 }
 
 #[test]
+fn a_callback_is_shown_with_the_fields_of_its_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let shown = done(dir.path(), &["event", "show", "card.action.trigger"]);
+    let (asked, answered) = shown.out.split_once("fields of the answer").unwrap();
+    assert!(
+        asked.contains("action.value") && answered.contains("toast.content"),
+        "{}",
+        shown.out
+    );
+    let value = done(dir.path(), &["event", "show", "card.action.trigger", "--json"]).json();
+    assert_eq!(value[0]["answer_fields"][0]["path"], "toast");
+}
+
+#[test]
 fn wrong_usage_ends_with_2_and_says_what_would_do() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("bad.json"), "{").unwrap();
