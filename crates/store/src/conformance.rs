@@ -10,6 +10,7 @@ mod log;
 mod queue;
 mod registry;
 mod retention;
+mod upkeep;
 
 pub use claim::*;
 pub use feed::*;
@@ -17,6 +18,7 @@ pub use log::*;
 pub use queue::*;
 pub use registry::*;
 pub use retention::*;
+pub use upkeep::*;
 
 /// Writes one `#[tokio::test]` for each claim. The argument is a function that makes an empty store; what else it
 /// returns is kept until the test ends.
@@ -75,6 +77,8 @@ macro_rules! conformance_claims {
             resource_subscriptions_are_kept_once
             tokens_are_kept_by_name
             two_tokens_never_share_a_digest
+            a_probe_is_a_commit_and_commits_are_measured
+            a_backup_is_a_file_to_be_read_from_its_start
         }
     };
     (@each $make:path; $($claim:ident)+) => {
@@ -100,6 +104,7 @@ mod tests {
             include_str!("conformance/queue.rs"),
             include_str!("conformance/registry.rs"),
             include_str!("conformance/retention.rs"),
+            include_str!("conformance/upkeep.rs"),
         ];
         for source in written {
             let claims = source

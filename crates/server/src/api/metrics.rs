@@ -90,6 +90,11 @@ fn events(text: &mut Exposition, server: &Server, measures: &Measures) {
             "Deliveries given up.",
             counts.deliveries_dead,
         ),
+        (
+            "larkspur_events_trimmed_total",
+            "Events deleted because they were old or too many.",
+            counts.events_trimmed,
+        ),
     ] {
         text.counter(name, help, value);
     }
@@ -112,24 +117,13 @@ fn events(text: &mut Exposition, server: &Server, measures: &Measures) {
 
 fn calls(text: &mut Exposition, server: &Server) {
     let counts = server.engine.counters();
-    for (name, help, value) in [
-        (
-            "larkspur_calls_answered_total",
-            "Callbacks that an app answered.",
-            counts.calls_answered,
-        ),
-        (
-            "larkspur_calls_failed_total",
-            "Callbacks that an app did not answer as it should.",
-            counts.calls_failed,
-        ),
-        (
-            "larkspur_calls_refused_total",
-            "Callbacks that no app was asked.",
-            counts.calls_refused,
-        ),
+    text.family("larkspur_calls_total", Kind::Counter, "Callbacks by how they ended.");
+    for (outcome, count) in [
+        ("answered", counts.calls_answered),
+        ("failed", counts.calls_failed),
+        ("refused", counts.calls_refused),
     ] {
-        text.counter(name, help, value);
+        text.sample("larkspur_calls_total", &[("outcome", outcome)], count);
     }
 }
 

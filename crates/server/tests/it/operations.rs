@@ -41,6 +41,21 @@ async fn a_store_that_cannot_be_written_makes_the_platform_unready_and_leaves_it
 }
 
 #[tokio::test]
+async fn a_store_that_hangs_makes_the_platform_unready_until_it_does_not() {
+    let platform = Platform::start().await;
+    // Another program holds the file, as a disk would that does not answer.
+    let other = rusqlite::Connection::open(platform.dir.path().join("larkspur.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let unready = probe(&platform, "/readyz").await.expect(503);
+    assert!(unready["detail"].as_str().unwrap().contains("within 2 s"), "{unready}");
+    other.execute_batch("ROLLBACK").unwrap();
+    crate::platform::wait_for("the platform to be ready again", async || {
+        (probe(&platform, "/readyz").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_platform_that_ends_takes_no_event_and_says_when_to_come_back() {
     let platform = Platform::start().await;
     platform.engine.drain().await;

@@ -40,7 +40,7 @@ pub(crate) struct Platform {
     /// Ends when the listener has stopped; taken by who waits for it.
     pub(crate) serving: Option<JoinHandle<io::Result<()>>>,
     inbox: Inbox,
-    _dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 impl Platform {
@@ -95,7 +95,7 @@ impl Platform {
             shutdown,
             serving: Some(serving),
             inbox,
-            _dir: dir,
+            dir,
         }
     }
 
