@@ -17,6 +17,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use larkspur::TimestampMs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -134,6 +135,24 @@ impl Admin {
 
     pub(crate) async fn send(&self, method: Method, to: To<'_>, body: &Value) -> Result<Value, Failure> {
         self.call(method, to, Some(body)).await
+    }
+
+    /// The answer, or nothing when the platform has no such thing.
+    pub(crate) async fn find(&self, method: Method, to: To<'_>) -> Result<Option<Value>, Failure> {
+        let response = self.ask(method, to, None, TIMEOUT).await?;
+        let is_missing = response.status() == StatusCode::NOT_FOUND;
+        match self.read(response).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(_) if is_missing => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What time it is at the platform, whose clock may have been moved.
+    pub(crate) async fn now(&self) -> Result<TimestampMs, Failure> {
+        let clock = self.find(Method::GET, To(&["clock"], &[])).await?;
+        let moved = clock.and_then(|clock| clock["now"].as_i64());
+        Ok(moved.map_or_else(crate::platform::now, TimestampMs))
     }
 
     fn url(&self, To(segments, query): To<'_>) -> Url {

@@ -7,6 +7,7 @@ mod duration;
 mod failure;
 mod home;
 mod log;
+mod moment;
 mod platform;
 mod ui;
 
@@ -60,6 +61,11 @@ enum Command {
     Serve(command::serve::Serve),
     Trigger(command::trigger::Trigger),
     Listen(command::listen::Listen),
+    Tail(command::tail::Tail),
+    Show(command::show::Show),
+    Resend(command::again::Resend),
+    Recover(command::again::Recover),
+    Replay(command::again::Replay),
     #[command(subcommand)]
     App(command::app::App),
     #[command(subcommand)]
@@ -98,6 +104,11 @@ async fn run(command: Command, ui: &Ui) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(ui).await,
         Command::Trigger(trigger) => trigger.run(ui).await,
         Command::Listen(listen) => listen.run(ui).await,
+        Command::Tail(tail) => tail.run(ui).await,
+        Command::Show(show) => show.run(ui).await,
+        Command::Resend(resend) => resend.run(ui).await,
+        Command::Recover(recover) => recover.run(ui).await,
+        Command::Replay(replay) => replay.run(ui).await,
         Command::App(app) => app.run(ui).await,
         Command::Event(event) => event.run(ui),
         Command::Clock(clock) => clock.run(ui).await,

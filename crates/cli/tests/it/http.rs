@@ -38,12 +38,17 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     /// One that answers challenges and takes everything.
     pub(crate) fn start() -> Self {
+        Self::answering("200 OK", b"{}")
+    }
+
+    /// One that answers challenges, and events with this.
+    pub(crate) fn answering(status: &'static str, reply: &'static [u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/webhook/event", listener.local_addr().unwrap());
         let (sender, bodies) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                if let Some(body) = answer(&stream) {
+                if let Some(body) = answer(&stream, status, reply) {
                     let _ = sender.send(body);
                 }
             }
@@ -63,7 +68,7 @@ impl Endpoint {
 }
 
 /// Answers one request; an event is returned.
-fn answer(stream: &TcpStream) -> Option<Value> {
+fn answer(stream: &TcpStream, status: &str, reply: &[u8]) -> Option<Value> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
@@ -81,18 +86,19 @@ fn answer(stream: &TcpStream) -> Option<Value> {
     reader.read_exact(&mut body).ok()?;
     let body: Value = serde_json::from_slice(&body).ok()?;
     let is_challenge = body["type"] == "url_verification";
-    let reply = if is_challenge {
-        json!({ "challenge": body["challenge"] })
+    let challenge = json!({ "challenge": body["challenge"] }).to_string();
+    let (status, reply) = if is_challenge {
+        ("200 OK", challenge.as_bytes())
     } else {
-        json!({})
+        (status, reply)
     };
-    let reply = reply.to_string();
     let mut stream = stream;
     write!(
         stream,
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{reply}",
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         reply.len()
     )
     .ok()?;
+    stream.write_all(reply).ok()?;
     (!is_challenge).then_some(body)
 }
