@@ -221,3 +221,16 @@ async fn public_metrics_need_no_token_and_hold_no_secret() {
         assert!(!text.contains(secret.as_str()));
     }
 }
+
+#[tokio::test]
+async fn every_metric_is_explained_to_operators() {
+    let platform = Platform::start().await;
+    let answer = platform.get("/metrics").await;
+    let text = std::str::from_utf8(&answer.body).unwrap();
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let explained = include_str!("../../../../docs/operations.md");
+    let missing: Vec<_> = names.filter(|name| !explained.contains(name)).collect();
+    assert_eq!(missing, [""; 0]);
+}
