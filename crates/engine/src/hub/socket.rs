@@ -36,6 +36,10 @@ const REPLIES_MAX: usize = 8;
 const INBOUND_BYTES_MAX: usize = 1024 * 1024;
 /// Small, since most of a platform's connections are idle: the library's default keeps 128 KiB for each.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Events that wait together are written together; a session keeps a buffer of about this size once it has been busy.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// Pongs wait for no more events than these.
+const EVENTS_WRITTEN_MAX: usize = 64;
 /// One fragment of the largest size, its headers, and what the library adds by itself.
 const WRITE_BUFFER_BYTES_MAX: usize = 1024 * 1024;
 
@@ -67,7 +71,7 @@ impl fmt::Display for End {
 fn config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(Some(INBOUND_BYTES_MAX))
         .max_frame_size(Some(INBOUND_BYTES_MAX))
@@ -227,7 +231,7 @@ where
             () = pinged.notified(), if !ready => { ready = true; Ok(()) }
             () = sleep_until(ready_at), if !ready => { ready = true; Ok(()) }
             next = queue.recv(), if ready => match next {
-                Some(queued) => push(sink, shared, session, &mut ids, queued).await,
+                Some(queued) => push_all(sink, shared, session, &mut ids, queued, queue).await,
                 None => return End::Stopped,
             },
         };
@@ -235,6 +239,26 @@ where
             return end;
         }
     }
+}
+
+/// Writes an event, and those that wait behind it.
+async fn push_all<IO>(
+    sink: &mut SplitSink<WebSocketStream<IO>, Message>,
+    shared: &Shared,
+    session: &Session,
+    ids: &mut message::FrameIds,
+    first: Queued,
+    queue: &mut mpsc::Receiver<Queued>,
+) -> Result<(), End>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    push(sink, shared, session, ids, first).await?;
+    for _ in 1..EVENTS_WRITTEN_MAX {
+        let Ok(next) = queue.try_recv() else { break };
+        push(sink, shared, session, ids, next).await?;
+    }
+    in_time(sink.flush()).await
 }
 
 /// Writes an event in as many frames as it needs, back to back, since clients keep the first ones for 5 s only.
@@ -252,7 +276,7 @@ where
         return Ok(());
     }
     for frame in Frame::event(&queued.event, shared.assumptions.fragment_bytes, || ids.next()) {
-        send(sink, Message::Binary(frame.write())).await?;
+        in_time(sink.feed(Message::Binary(frame.write()))).await?;
     }
     session.counts.pushed.fetch_add(1, Ordering::Relaxed);
     Ok(())
@@ -262,7 +286,11 @@ async fn send<IO>(sink: &mut SplitSink<WebSocketStream<IO>, Message>, message: M
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    match timeout(WRITE_TIMEOUT, sink.send(message)).await {
+    in_time(sink.send(message)).await
+}
+
+async fn in_time(writing: impl Future<Output = Result<(), Error>>) -> Result<(), End> {
+    match timeout(WRITE_TIMEOUT, writing).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(End::Lost(error)),
         Err(_) => Err(End::WriteStalled),
