@@ -25,8 +25,9 @@ use super::connector::{ConnectError, Connector, Reach};
 
 /// Node's server closes a connection that was idle for 5 s; a push on one that is just closing would be lost.
 const IDLE_MAX: Duration = Duration::from_secs(4);
-/// Idle connections kept to one endpoint.
-const IDLE_PER_HOST_MAX: usize = 32;
+/// Idle connections kept to one endpoint: as many as pushes are on their way to an app by default, and some more. With
+/// fewer, a busy app's connections would be closed after one push and opened again for the next.
+const IDLE_PER_HOST_MAX: usize = 128;
 /// The head of an answer may be this large.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
