@@ -169,10 +169,7 @@ impl Engine {
     ) -> Prepared {
         let now = self.clock().now();
         let row = EventRow {
-            id: publication
-                .event_id
-                .clone()
-                .unwrap_or_else(|| EventId::mint(crate::random::bytes())),
+            id: publication.event_id.clone().unwrap_or_else(|| new_event_id(now)),
             event_type: publication.event_type.clone(),
             tenant_key: publication.tenant_key.clone(),
             create_time: publication.create_time.unwrap_or(now),
@@ -258,6 +255,14 @@ impl Engine {
             app_id,
         }
     }
+}
+
+/// An id that sorts by time, so that the store's index of ids grows at its end; ten of its bytes are random.
+fn new_event_id(now: TimestampMs) -> EventId {
+    let mut id: [u8; 16] = crate::random::bytes();
+    let [_, _, milliseconds @ ..] = now.0.to_be_bytes();
+    id[..milliseconds.len()].copy_from_slice(&milliseconds);
+    EventId::mint(id)
 }
 
 fn new_delivery(planned: &Planned, start: Start, now: TimestampMs) -> NewDelivery {
