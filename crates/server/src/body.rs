@@ -20,6 +20,10 @@ const CONFIG_BYTES_MAX: usize = 1024 * 1024;
 /// A client that sends its body more slowly than this keeps a connection from others.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
+/// A body of unknown length grows by copying up to this size, and is given room for the largest one then: memory that is
+/// never written costs nothing, and copies would cost as much again.
+const GROWING_BYTES_MAX: usize = 1024 * 1024;
+
 /// A body that is too large is read to its end up to this many bytes, so that the client gets to see our answer.
 const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -64,11 +68,15 @@ pub(crate) async fn read(request: Request, max: usize) -> Result<Bytes, Problem>
             discard(&mut body).await;
             return Err(too_large(max));
         }
-        let mut bytes = BytesMut::new();
+        let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default());
         while let Some(data) = next_data(&mut body).await? {
             if bytes.len() + data.len() > max {
+                drop(bytes);
                 discard(&mut body).await;
                 return Err(too_large(max));
+            }
+            if bytes.len() + data.len() > GROWING_BYTES_MAX.max(bytes.capacity()) {
+                bytes.reserve(max - bytes.len());
             }
             bytes.extend_from_slice(&data);
         }
