@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 const EXAM: &str = "hire.eco_exam.created_v1";
 
-/// A connection of the platform's app.
-async fn connect(platform: &Platform) -> WebSocketStream<TcpStream> {
+/// A connection of the platform's app, which has this many then.
+async fn connect(platform: &Platform, connections: usize) -> WebSocketStream<TcpStream> {
     let app = platform.app().id().parse().unwrap();
     let base = platform.url().parse().unwrap();
     let url = platform.engine().hub().issue_url(&app, &base).unwrap();
@@ -25,30 +25,40 @@ async fn connect(platform: &Platform) -> WebSocketStream<TcpStream> {
         .await
         .unwrap();
     let (socket, _) = tokio_tungstenite::client_async(url, io).await.unwrap();
-    platform.online(1).await;
+    platform.online(connections).await;
     socket
 }
 
-/// The next event, which is answered with the ack.
-async fn answer(socket: &mut WebSocketStream<TcpStream>, ack: Ack) -> Frame {
+/// The next event.
+async fn event(socket: &mut WebSocketStream<TcpStream>) -> Frame {
     loop {
         let Message::Binary(bytes) = socket.next().await.unwrap().unwrap() else {
             continue;
         };
         let frame = Frame::read(bytes).unwrap();
         if frame.kind() == Kind::Event {
-            let answer = frame.clone().into_ack(ack.write().into(), 1);
-            socket.send(Message::Binary(answer.write())).await.unwrap();
             return frame;
         }
     }
+}
+
+async fn send_ack(socket: &mut WebSocketStream<TcpStream>, frame: Frame, ack: Ack) {
+    let answer = frame.into_ack(ack.write().into(), 1);
+    socket.send(Message::Binary(answer.write())).await.unwrap();
+}
+
+/// The next event, which is answered with the ack.
+async fn answer(socket: &mut WebSocketStream<TcpStream>, ack: Ack) -> Frame {
+    let frame = event(socket).await;
+    send_ack(socket, frame.clone(), ack).await;
+    frame
 }
 
 #[tokio::test]
 async fn a_retry_is_a_new_message_or_keeps_its_message_id() {
     for (id, same) in [(RetryMessageId::New, false), (RetryMessageId::Keep, true)] {
         let platform = Platform::with(|settings| settings.assumptions.retry_message_id = id).await;
-        let mut socket = connect(&platform).await;
+        let mut socket = connect(&platform, 1).await;
         let event = platform.trigger(EXAM).await;
         let first = answer(&mut socket, Ack::failed()).await;
         platform.attempts(&event, 1).await;
@@ -58,6 +68,29 @@ async fn a_retry_is_a_new_message_or_keeps_its_message_id() {
         assert_eq!(first.message_id() == second.message_id(), same);
         assert_eq!(first.payload, second.payload, "the event id and all the rest stay");
     }
+}
+
+#[tokio::test]
+async fn an_ack_on_another_session_settles_and_nothing_is_pushed_again() {
+    let platform = Platform::start().await;
+    let mut first = connect(&platform, 1).await;
+    let acked = platform.trigger(EXAM).await;
+    let frame = event(&mut first).await;
+    let mut second = connect(&platform, 2).await;
+    send_ack(&mut second, frame, Ack::ok()).await;
+    assert_eq!(platform.settled(&acked).await, [DeliveryState::Delivered]);
+    assert_eq!(platform.attempts(&acked, 1).await.len(), 1);
+    // No time makes it come again: the next event on either session is the next one published.
+    platform.advance(Duration::from_hours(24));
+    let next = platform.trigger(EXAM).await;
+    let frame = tokio::select! {
+        frame = event(&mut first) => frame,
+        frame = event(&mut second) => frame,
+    };
+    let payload = String::from_utf8(frame.payload.clone().unwrap().to_vec()).unwrap();
+    assert!(payload.contains(next.as_str()), "{payload}");
+    send_ack(&mut first, frame, Ack::ok()).await;
+    assert_eq!(platform.settled(&next).await, [DeliveryState::Delivered]);
 }
 
 #[tokio::test]
