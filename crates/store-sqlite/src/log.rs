@@ -10,8 +10,8 @@ mod select;
 
 use async_trait::async_trait;
 use larkspur_store::{
-    Attempt, AttemptFeed, AttemptQuery, Delivery, DeliveryId, DeliveryQuery, EventQuery, EventRow, LIMIT_MAX, Log,
-    Order, Page, StoreError, Trim, Trimmed,
+    Attempt, AttemptFeed, AttemptQuery, Delivery, DeliveryId, DeliveryQuery, DeliveryState, EventQuery, EventRow,
+    LIMIT_MAX, Log, Order, Page, StoreError, Trim, Trimmed,
 };
 use larkspur_wire::EventId;
 use rusqlite::{Connection, Row};
@@ -22,11 +22,14 @@ use crate::row::{corrupt, read_attempt, read_delivery, read_delivery_id, read_ev
 use place::{Place, Span};
 use select::{
     IdSpan, select_attempts, select_deliveries, select_deliveries_end, select_delivery, select_event, select_events,
-    select_events_end,
+    select_events_end, select_pending, select_pending_count,
 };
 
 /// One page looks at this many rows; that many take some hundredths of a second.
 pub(crate) const SCAN_MAX: u32 = 20_000;
+
+/// So many pending deliveries are sorted for a page; of more, the next ones are not far in any order.
+pub(crate) const PENDING_SORTED_MAX: u32 = 5_000;
 
 /// Cuts the one row more than asked for, which tells that there is a next page.
 fn page<T>(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String, end: Option<String>) -> Page<T> {
@@ -71,6 +74,10 @@ fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Page<Del
         },
     };
     let mut span = IdSpan::of(query);
+    if seq.is_none() && query.state == Some(DeliveryState::Pending) && few_are_pending(connection, query)? {
+        let rows = select_pending(query, span, limit + 1).all(connection, read_delivery)?;
+        return Ok(page(rows, limit, |row| row.id.to_string(), None));
+    }
     let mut end = None;
     if select::looks_at_every_delivery(query) {
         let read = |row: &Row<'_>| read_delivery_id(row, 0);
@@ -88,6 +95,11 @@ fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Page<Del
         |row| row.id.to_string(),
         end.map(|id| id.to_string()),
     ))
+}
+
+fn few_are_pending(connection: &Connection, query: &DeliveryQuery) -> Result<bool, StoreError> {
+    let count = select_pending_count(query).all(connection, |row| number(row, 0))?.pop();
+    Ok(count.is_some_and(|count| count <= PENDING_SORTED_MAX.into()))
 }
 
 /// A cursor that no page gave.
@@ -158,6 +170,6 @@ pub(crate) mod statements {
     };
     pub(crate) use super::select::{
         IdSpan, Select, select_attempts, select_deliveries, select_deliveries_end, select_delivery, select_event,
-        select_events, select_events_end,
+        select_events, select_events_end, select_pending, select_pending_count,
     };
 }

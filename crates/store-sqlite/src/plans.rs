@@ -9,7 +9,7 @@ use crate::accept::{DELIVERIES_OF, DIGEST, PREDECESSOR};
 use crate::log::statements::{
     DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
     select_deliveries, select_deliveries_end, select_delivery, select_event, select_events, select_events_end,
-    select_feed, select_trimmable, select_trimmable_end,
+    select_feed, select_pending, select_pending_count, select_trimmable, select_trimmable_end,
 };
 use crate::queue::{
     BACKLOG, DEAD_COUNT, DUE, LEASE, LEASED, NEW_ATTEMPT, NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND,
@@ -185,6 +185,26 @@ fn deliveries_and_attempts_are_read_by_index() {
             "SEARCH a USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
         ),
     ]);
+}
+
+/// The few that are pending are sorted, which `check` allows nowhere else.
+#[test]
+fn pending_deliveries_are_read_by_the_index_of_what_is_due() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open::open(&dir.path().join("larkspur.db"), &Options::default()).unwrap();
+    for app_id in [None, Some(AppId::mint([1; 8]))] {
+        let query = DeliveryQuery {
+            app_id,
+            ..DeliveryQuery::default()
+        };
+        for select in [
+            select_pending(&query, IdSpan::of(&query), 2),
+            select_pending_count(&query),
+        ] {
+            let plan = plan(&opened.writer, select);
+            assert!(plan.contains("INDEX delivery_due"), "{plan}");
+        }
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use larkspur_wire::EventId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::SCAN_MAX;
 use super::place::{Place, Span};
+use super::{PENDING_SORTED_MAX, SCAN_MAX};
 use crate::registry::all;
 use crate::row::{ATTEMPT_COLUMNS, DELIVERED, DELIVERY_COLUMNS, EVENT_COLUMNS, EVENT_COLUMNS_LEN, state_number};
 
@@ -52,6 +52,12 @@ impl Select {
             .push_str(" AND EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = e.seq");
         self = self.and("d.app_id = ?", app_id).and("d.state = ?", state);
         self.sql.push(')');
+        self
+    }
+
+    /// Written out, so that SQLite knows what the index is about.
+    fn pending(mut self) -> Self {
+        self.sql.push_str(" AND d.state = 0");
         self
     }
 
@@ -208,18 +214,40 @@ fn by_id(order: Order) -> &'static str {
     }
 }
 
+/// What is asked of the event.
+fn of_event(select: Select, query: &DeliveryQuery) -> Select {
+    select
+        .and("e.event_type = ?", exact(query.event_type.as_ref()))
+        .and("e.event_type GLOB ?", pattern(query.event_type.as_ref()))
+        .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))
+}
+
 /// By the unique index on delivery.id, `delivery_by_event`, `delivery_by_app` or `delivery_dead`.
 pub(crate) fn select_deliveries(query: &DeliveryQuery, event_seq: Option<i64>, span: IdSpan, limit: u32) -> Select {
     // A cross join is one whose order SQLite does not change: never from all events of a type to their deliveries.
     let from = "delivery AS d CROSS JOIN event AS e ON e.seq = d.event_seq";
-    deliveries_within(Select::from(DELIVERY_COLUMNS, from), query, span)
+    let select = deliveries_within(Select::from(DELIVERY_COLUMNS, from), query, span)
         .and("d.event_seq = ?", event_seq)
         .and("d.state = ?", query.state.map(state_number))
-        .and("d.state <> ?", query.undelivered.then_some(DELIVERED))
-        .and("e.event_type = ?", exact(query.event_type.as_ref()))
-        .and("e.event_type GLOB ?", pattern(query.event_type.as_ref()))
-        .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))
-        .order(by_id(query.order), limit)
+        .and("d.state <> ?", query.undelivered.then_some(DELIVERED));
+    of_event(select, query).order(by_id(query.order), limit)
+}
+
+/// Pending deliveries, few enough to be sorted. By `delivery_due`, which has nothing else.
+pub(crate) fn select_pending(query: &DeliveryQuery, span: IdSpan, limit: u32) -> Select {
+    let from = "delivery AS d INDEXED BY delivery_due CROSS JOIN event AS e ON e.seq = d.event_seq";
+    let select = Select::from(DELIVERY_COLUMNS, from).pending();
+    of_event(deliveries_within(select, query, span), query).order(by_id(query.order), limit)
+}
+
+/// How many are pending; not counted beyond the bound.
+pub(crate) fn select_pending_count(query: &DeliveryQuery) -> Select {
+    let mut select = Select::from("1", "delivery AS d INDEXED BY delivery_due")
+        .pending()
+        .and("d.app_id = ?", query.app_id.as_ref().map(ToString::to_string));
+    select.sql = format!("SELECT count(*) FROM ({} LIMIT ?)", select.sql);
+    select.values.push((PENDING_SORTED_MAX + 1).into());
+    select
 }
 
 /// Where a page that looks at every delivery ends.

@@ -1,7 +1,9 @@
 //! What a large log is asked is answered in pieces.
 
-use larkspur_store::DeliveryId;
-use larkspur_store::{DeliveryQuery, DeliveryQueue, EventQuery, Log, NewDelivery, NewEvent, Order};
+use larkspur_store::{
+    Delivery, DeliveryId, DeliveryQuery, DeliveryQueue, DeliveryState, EventQuery, Log, NewDelivery, NewEvent, Order,
+    Page,
+};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
 use crate::{event, open};
@@ -80,4 +82,37 @@ async fn a_rare_thing_in_a_large_log_is_found_page_by_page() {
         }
         assert_eq!(pages, [&rare[..1], &rare[1..]], "{order:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_pending_is_found_at_once_however_much_was_delivered() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    for first in (0..EVENTS).step_by(BATCH as usize) {
+        let last = EVENTS.min(first + BATCH);
+        store.accept((first..last).map(one_of_many).collect()).await.unwrap();
+    }
+    let query = DeliveryQuery {
+        state: Some(DeliveryState::Pending),
+        limit: 2,
+        ..DeliveryQuery::default()
+    };
+    let newest = |page: Page<Delivery>| page.rows.into_iter().map(|row| row.event_id).collect::<Vec<_>>();
+    // All of them: the first page is the newest two.
+    let page = store.deliveries(&query).await.unwrap();
+    assert_eq!(newest(page), [EVENTS - 1, EVENTS - 2].map(|n| one_of_many(n).id));
+    let other = rusqlite::Connection::open(dir.path().join("larkspur.db")).unwrap();
+    other
+        .execute_batch("UPDATE delivery SET state = 1 WHERE seq > 3")
+        .unwrap();
+    let page = store.deliveries(&query).await.unwrap();
+    let next = page.next.clone();
+    assert_eq!(newest(page), [2, 1].map(|n| one_of_many(n).id));
+    let rest = DeliveryQuery {
+        after: next.map(|next| next.parse().unwrap()),
+        ..query
+    };
+    let page = store.deliveries(&rest).await.unwrap();
+    assert_eq!(page.next, None);
+    assert_eq!(newest(page), [one_of_many(0).id]);
 }
