@@ -140,6 +140,10 @@ mod tests {
     struct Nothing;
 
     impl Job for Nothing {
+        fn is_repeatable(&self) -> bool {
+            false
+        }
+
         fn run(&mut self, _: &Transaction<'_>) -> bool {
             true
         }

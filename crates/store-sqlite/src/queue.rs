@@ -146,7 +146,7 @@ impl DeliveryQueue for SqliteStore {
         }
         let settle =
             move |tx: &Transaction<'_>| settlements.iter().try_for_each(|settlement| settle_one(tx, settlement));
-        self.writer.write("settle deliveries", settle).await
+        self.writer.write_in(Lane::First, "settle deliveries", settle).await
     }
 
     async fn claim(
@@ -160,7 +160,7 @@ impl DeliveryQueue for SqliteStore {
             let one = |want| claim_due(tx, want, now, lease_until, &mut bytes_left);
             wants.iter().map(one).collect()
         };
-        self.writer.write("claim deliveries", claim).await
+        self.writer.write_in(Lane::First, "claim deliveries", claim).await
     }
 
     async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError> {

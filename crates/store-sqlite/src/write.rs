@@ -57,6 +57,8 @@ pub(crate) struct Writer {
 
 /// A write that waits. It is answered after the commit that carried it.
 pub(crate) trait Job: Send {
+    /// Whether it may be run again after its writes were undone.
+    fn is_repeatable(&self) -> bool;
     /// Answers whether its writes are to be kept.
     fn run(&mut self, transaction: &Transaction<'_>) -> bool;
     fn answer(self: Box<Self>, committed: Result<(), &rusqlite::Error>);
@@ -64,19 +66,24 @@ pub(crate) trait Job: Send {
 
 struct Work<T, F> {
     doing: &'static str,
-    run: Option<F>,
+    run: F,
+    is_repeatable: bool,
     done: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
 
 impl<T: Send, F> Job for Work<T, F>
 where
-    F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send,
+    F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send,
 {
+    fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
     fn run(&mut self, transaction: &Transaction<'_>) -> bool {
-        let done = self.run.take().map(|run| run(transaction));
-        let ok = matches!(done, Some(Ok(_)));
-        self.done = done;
+        let done = (self.run)(transaction);
+        let ok = done.is_ok();
+        self.done = Some(done);
         ok
     }
 
@@ -129,19 +136,32 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.write_in(Lane::First, doing, work).await
+        let mut work = Some(work);
+        // It is run once, since it is not repeatable.
+        let once = move |tx: &Transaction<'_>| work.take().map_or(Err(StoreError::Closed), |work| work(tx));
+        self.push(Lane::First, doing, false, once).await
     }
 
-    /// Runs a write in the lane it belongs to, and answers when it is on disk.
+    /// Runs a write that may be run again in the lane it belongs to, and answers when it is on disk. Those that come
+    /// together share a savepoint, which is cheaper.
     pub(crate) async fn write_in<T, F>(&self, lane: Lane, doing: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.push(lane, doing, true, work).await
+    }
+
+    async fn push<T, F>(&self, lane: Lane, doing: &'static str, is_repeatable: bool, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let work = Work {
             doing,
-            run: Some(work),
+            run,
+            is_repeatable,
             done: None,
             reply,
         };
@@ -216,21 +236,37 @@ fn write(mut connection: Connection, checkpoints: Checkpoints, lanes: &Lanes, co
     }
 }
 
-/// One job that fails never fails another: each has a savepoint of its own.
+/// One job that fails never fails another: jobs that may be run again share a savepoint, and when one of them fails,
+/// each is run again in one of its own.
 fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>], counters: &Counters) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    for job in batch {
-        transaction.prepare_cached(BEGIN_JOB)?.execute([])?;
-        if !job.run(&transaction) {
-            counters.failed.fetch_add(1, Ordering::Relaxed);
-            transaction.prepare_cached(UNDO_JOB)?.execute([])?;
+    let mut left = batch;
+    while !left.is_empty() {
+        let n_together = left.iter().take_while(|job| job.is_repeatable()).count().max(1);
+        let (together, later) = left.split_at_mut(n_together);
+        if n_together == 1 || !in_savepoint(&transaction, together)? {
+            for job in together {
+                let kept = in_savepoint(&transaction, std::slice::from_mut(job))?;
+                counters.failed.fetch_add((!kept).into(), Ordering::Relaxed);
+            }
         }
-        transaction.prepare_cached(END_JOB)?.execute([])?;
+        left = later;
     }
     let started = Instant::now();
     transaction.commit()?;
     counters.took.add(started.elapsed());
     Ok(())
+}
+
+/// Runs jobs until one fails, in which case the writes of all of them are undone. Answers whether none did.
+fn in_savepoint(transaction: &Transaction<'_>, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<bool> {
+    transaction.prepare_cached(BEGIN_JOB)?.execute([])?;
+    let kept = jobs.iter_mut().all(|job| job.run(transaction));
+    if !kept {
+        transaction.prepare_cached(UNDO_JOB)?.execute([])?;
+    }
+    transaction.prepare_cached(END_JOB)?.execute([])?;
+    Ok(kept)
 }
 
 /// Runs a statement from the cache of prepared ones.
@@ -257,7 +293,8 @@ mod tests {
         let (reply, answer) = oneshot::channel();
         let mut batch: Vec<Box<dyn Job>> = vec![Box::new(Work {
             doing: "try",
-            run: Some(|_: &Transaction<'_>| Ok(())),
+            run: |_: &Transaction<'_>| Ok(()),
+            is_repeatable: false,
             done: None,
             reply,
         })];
@@ -270,5 +307,27 @@ mod tests {
             matches!(answer, Err(StoreError::Backend { doing: "try", .. })),
             "{answer:?}"
         );
+    }
+
+    #[test]
+    fn one_that_fails_among_those_that_share_a_savepoint_fails_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE t (n INTEGER UNIQUE)").unwrap();
+        let insert = |n: i64| -> Box<dyn Job> {
+            Box::new(Work {
+                doing: "try",
+                run: move |tx: &Transaction<'_>| execute(tx, "try", "INSERT INTO t VALUES (?1)", [n]),
+                is_repeatable: true,
+                done: None,
+                reply: oneshot::channel().0,
+            })
+        };
+        let mut batch: Vec<_> = [1, 2, 2, 3].map(insert).into();
+        let counters = Counters::default();
+        commit(&mut connection, &mut batch, &counters).unwrap();
+        let sum: i64 = connection
+            .query_row("SELECT sum(n) FROM t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!((sum, counters.failed.load(Ordering::Relaxed)), (6, 1));
     }
 }
