@@ -72,14 +72,10 @@ fn mismatches<'a>(payload: &Value, fields: impl Iterator<Item = &'a Field>) -> V
     if !payload.is_object() {
         errors.push(error(String::new(), &FieldType::Object, payload));
     }
+    // One for all fields: it is as empty after each as it was before.
+    let mut path = String::new();
     for field in fields {
-        check(
-            payload,
-            Some(&field.path),
-            &field.field_type,
-            &mut String::new(),
-            &mut errors,
-        );
+        check(payload, Some(&field.path), &field.field_type, &mut path, &mut errors);
     }
     errors.truncate(ERRORS_MAX);
     errors
