@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper may panic")]
 
 mod api;
+mod batch;
 mod crash;
 mod crowd;
 mod guard;
