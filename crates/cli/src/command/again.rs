@@ -111,10 +111,10 @@ impl Resend {
         }
         let resent = resent.ok_or_else(|| unknown(id))?;
         ui.result(&resent, || {
-            let mut text = format!("{} goes out again", deliveries(&resent["resent"]));
+            let mut text = format!("pushing again: {}", deliveries(&resent["resent"]));
             if resent["under_way"] != 0 {
                 text.push_str(&format!(
-                    "; {} is being pushed at this moment",
+                    "; being pushed at this moment: {}",
                     deliveries(&resent["under_way"])
                 ));
             }

@@ -32,7 +32,7 @@ fn an_event_and_a_delivery_are_resent_by_their_ids() {
     let (_dev, _) = Running::dev(dir.path());
     let event_id = trigger(dir.path(), TICKET, &["--wait"]);
     let resent = done(dir.path(), &["resend", &event_id]);
-    assert_eq!(resent.out.trim(), "1 delivery goes out again");
+    assert_eq!(resent.out.trim(), "pushing again: 1 delivery");
     tried(dir.path(), &event_id, 2);
     let event = shown(dir.path(), &event_id);
     let delivery_id = event["deliveries"][0]["delivery_id"].as_str().unwrap();
