@@ -143,7 +143,7 @@ impl Writer {
     }
 
     /// Runs a write that may be run again in the lane it belongs to, and answers when it is on disk. Those that come
-    /// together share a savepoint, which is cheaper.
+    /// together need no savepoints, which is cheaper.
     pub(crate) async fn write_in<T, F>(&self, lane: Lane, doing: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -236,21 +236,19 @@ fn write(mut connection: Connection, checkpoints: Checkpoints, lanes: &Lanes, co
     }
 }
 
-/// One job that fails never fails another: jobs that may be run again share a savepoint, and when one of them fails,
-/// each is run again in one of its own.
+/// One job that fails never fails another. Jobs that may all be run again need no savepoint while none fails: when one
+/// does, the transaction begins anew, and each has its own.
 fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>], counters: &Counters) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let mut left = batch;
-    while !left.is_empty() {
-        let n_together = left.iter().take_while(|job| job.is_repeatable()).count().max(1);
-        let (together, later) = left.split_at_mut(n_together);
-        if n_together == 1 || !in_savepoint(&transaction, together)? {
-            for job in together {
-                let kept = in_savepoint(&transaction, std::slice::from_mut(job))?;
-                counters.failed.fetch_add((!kept).into(), Ordering::Relaxed);
-            }
+    let begin = rusqlite::TransactionBehavior::Immediate;
+    let mut transaction = connection.transaction_with_behavior(begin)?;
+    let are_repeatable = batch.iter().all(|job| job.is_repeatable());
+    if !are_repeatable || !batch.iter_mut().all(|job| job.run(&transaction)) {
+        if are_repeatable {
+            // A full disk may have undone it already.
+            drop(transaction);
+            transaction = connection.transaction_with_behavior(begin)?;
         }
-        left = later;
+        run_apart(&transaction, batch, counters)?;
     }
     let started = Instant::now();
     transaction.commit()?;
@@ -258,15 +256,17 @@ fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>], counters: &Co
     Ok(())
 }
 
-/// Runs jobs until one fails, in which case the writes of all of them are undone. Answers whether none did.
-fn in_savepoint(transaction: &Transaction<'_>, jobs: &mut [Box<dyn Job>]) -> rusqlite::Result<bool> {
-    transaction.prepare_cached(BEGIN_JOB)?.execute([])?;
-    let kept = jobs.iter_mut().all(|job| job.run(transaction));
-    if !kept {
-        transaction.prepare_cached(UNDO_JOB)?.execute([])?;
+/// Runs each job in a savepoint of its own.
+fn run_apart(transaction: &Transaction<'_>, batch: &mut [Box<dyn Job>], counters: &Counters) -> rusqlite::Result<()> {
+    for job in batch {
+        transaction.prepare_cached(BEGIN_JOB)?.execute([])?;
+        if !job.run(transaction) {
+            counters.failed.fetch_add(1, Ordering::Relaxed);
+            transaction.prepare_cached(UNDO_JOB)?.execute([])?;
+        }
+        transaction.prepare_cached(END_JOB)?.execute([])?;
     }
-    transaction.prepare_cached(END_JOB)?.execute([])?;
-    Ok(kept)
+    Ok(())
 }
 
 /// Runs a statement from the cache of prepared ones.
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_fails_among_those_that_share_a_savepoint_fails_alone() {
+    fn one_that_fails_among_those_that_may_be_run_again_fails_alone() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE t (n INTEGER UNIQUE)").unwrap();
         let insert = |n: i64| -> Box<dyn Job> {
