@@ -88,7 +88,7 @@ impl Engine {
     /// Pushes one delivery again, whatever became of it. `None` when there is none of this id.
     pub async fn resend(&self, id: DeliveryId) -> Result<Option<Resent>, StoreError> {
         match self.store().delivery(id).await? {
-            Some(row) => self.make_due(&[row]).await.map(Some),
+            Some(row) => self.make_due(&[row], JobKind::Replay).await.map(Some),
             None => Ok(None),
         }
     }
@@ -107,7 +107,7 @@ impl Engine {
         loop {
             let page = self.store().deliveries(&query).await?;
             query.after = page.rows.last().map(|row| row.id);
-            let one = self.make_due(&page.rows).await?;
+            let one = self.make_due(&page.rows, JobKind::Replay).await?;
             sum.resent += one.resent;
             sum.under_way += one.under_way;
             if page.next.is_none() {
@@ -158,10 +158,14 @@ impl Engine {
         Some(job.info())
     }
 
-    async fn make_due(&self, rows: &[Delivery]) -> Result<Resent, StoreError> {
+    async fn make_due(&self, rows: &[Delivery], kind: JobKind) -> Result<Resent, StoreError> {
         let now = self.clock().now();
         let ids = rows.iter().map(|row| row.id).collect();
-        let resent = self.store().resend(ids, now).await?;
+        let resent = match kind {
+            JobKind::Replay => self.store().resend(ids, now).await?,
+            // What was on its way when it was looked for may have arrived since.
+            JobKind::Recovery => self.store().resend_undelivered(ids, now).await?,
+        };
         self.flights().due(rows.iter().map(|row| (&row.app_id, now)), now);
         Ok(Resent {
             resent,
@@ -193,7 +197,7 @@ impl Engine {
             let page = self.store().deliveries(&query).await?;
             let last = page.rows.last().map(|row| row.id);
             self.again().pace.spend(page.rows.len());
-            let one = self.make_due(&page.rows).await?;
+            let one = self.make_due(&page.rows, kind).await?;
             // A page that found nothing tells how far it looked.
             let next = page.next.and_then(|next| next.parse().ok());
             job.progress(one, last.or(next));

@@ -46,7 +46,7 @@ pub(crate) const NEW_ATTEMPT: &str = "INSERT INTO attempt \
 
 // By the unique index on delivery.id.
 pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, due_at = ?2, generation = generation + 1 \
-     WHERE id = ?1 AND leased = 0 AND NOT (state = 0 AND due_at = ?3)";
+     WHERE id = ?1 AND leased = 0 AND NOT (state = 0 AND due_at = ?3) AND (?4 OR state <> 1)";
 // By delivery_due.
 pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 0";
 // By delivery_dead.
@@ -129,6 +129,20 @@ fn read_due(due_at: Option<i64>) -> Option<TimestampMs> {
     due_at.map(TimestampMs).filter(|at| *at != WAITING)
 }
 
+impl SqliteStore {
+    async fn make_due(&self, ids: Vec<DeliveryId>, due_at: TimestampMs, delivered: bool) -> Result<u64, StoreError> {
+        const DOING: &str = "make deliveries due again";
+        let resend = move |tx: &Transaction<'_>| {
+            let one = |sum, id: DeliveryId| {
+                let row = params![id.0.to_be_bytes(), due_at.0, WAITING.0, delivered];
+                execute(tx, DOING, RESEND, row).map(|rows| sum + rows as u64)
+            };
+            ids.into_iter().try_fold(0, one)
+        };
+        self.writer.write(DOING, resend).await
+    }
+}
+
 #[async_trait]
 impl DeliveryQueue for SqliteStore {
     async fn accept(&self, events: Vec<NewEvent>) -> Result<Vec<Accepted>, StoreError> {
@@ -164,15 +178,11 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError> {
-        const DOING: &str = "make deliveries due again";
-        let resend = move |tx: &Transaction<'_>| {
-            let one = |sum, id: DeliveryId| {
-                execute(tx, DOING, RESEND, params![id.0.to_be_bytes(), due_at.0, WAITING.0])
-                    .map(|rows| sum + rows as u64)
-            };
-            ids.into_iter().try_fold(0, one)
-        };
-        self.writer.write(DOING, resend).await
+        self.make_due(ids, due_at, true).await
+    }
+
+    async fn resend_undelivered(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError> {
+        self.make_due(ids, due_at, false).await
     }
 
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {

@@ -77,6 +77,8 @@ pub trait DeliveryQueue: Send + Sync {
     ///
     /// Their attempts go on counting, and what was leased before can no longer be settled.
     async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError>;
+    /// The same, but what has been delivered meanwhile stays delivered.
+    async fn resend_undelivered(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError>;
     /// Every app that something is pending for, in order of id.
     async fn backlog(&self) -> Result<Vec<Backlog>, StoreError>;
     /// Makes every leased delivery due now; for the start of a node that owns the store alone.

@@ -113,6 +113,11 @@ async fn what_failed_is_recovered_and_what_was_delivered_is_left_alone() {
     let job = ended(&platform, &job).await;
     assert_eq!((&job["state"], &job["resent"]), (&json!("done"), &json!(1)), "{job}");
     assert_eq!(received(&platform, 2).await, ["fine", "too"]);
+    wait_for("it to be written down", async || {
+        let too = platform.get("/api/v1/deliveries?event_id=too").await.expect(200);
+        (too["items"][0]["state"] == "delivered").then_some(())
+    })
+    .await;
     let job = start(&platform, "/api/v1/recoveries", &json!({"since": 0, "app_id": app})).await;
     let job = ended(&platform, &job).await;
     assert_eq!((&job["kind"], &job["resent"]), (&json!("recovery"), &json!(1)), "{job}");

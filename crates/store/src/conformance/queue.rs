@@ -202,6 +202,18 @@ pub async fn a_resent_delivery_is_due_again_and_its_old_lease_is_void(store: &dy
     }
 }
 
+/// A recovery that comes late pushes nothing that has arrived meanwhile.
+pub async fn resending_what_is_undelivered_leaves_alone_what_is_delivered(store: &dyn Store) {
+    accept(store, vec![event(1, &[1]), event(2, &[1])]).await;
+    settle(store, 1, 1, 1, Verdict::Delivered).await;
+    settle(store, 2, 1, 5, Verdict::Dead).await;
+    let ids = vec![delivery_id(1, 0), delivery_id(2, 0)];
+    let resent = store.resend_undelivered(ids, TimestampMs(50)).await;
+    assert_eq!(resent.expect("resending works"), 1);
+    assert_eq!(delivery(store, 1).await.state, DeliveryState::Delivered);
+    assert_eq!(delivery(store, 2).await.state, DeliveryState::Pending);
+}
+
 /// What is being pushed is not pushed beside it.
 pub async fn resending_leaves_alone_what_is_leased(store: &dyn Store) {
     accept(store, vec![event(1, &[1])]).await;
