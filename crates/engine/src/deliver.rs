@@ -225,7 +225,7 @@ impl Engine {
         let error = outcome.err();
         let settlement = Settlement {
             delivery: leased.id,
-            generation: self.flights().leave(leased.id),
+            generation: leased.generation,
             attempt: Attempt {
                 number,
                 started_at,

@@ -18,6 +18,9 @@ pub(crate) struct Flights {
     scheduler: Mutex<Scheduler<Leased>>,
     /// The generation under which each delivery in memory is leased now.
     generations: Mutex<HashMap<DeliveryId, u32>>,
+    /// Held while leases are claimed or settled: a lease that is renewed while it is being settled would be settled under
+    /// its old generation, and its delivery pushed again.
+    exchange: tokio::sync::Mutex<()>,
     due: Notify,
     started: Instant,
 }
@@ -33,6 +36,7 @@ impl Flights {
             limits,
             scheduler: Mutex::new(Scheduler::new(limits)),
             generations: Mutex::default(),
+            exchange: tokio::sync::Mutex::default(),
             due: Notify::new(),
             started: Instant::now(),
         }
@@ -95,9 +99,19 @@ impl Flights {
         is_new
     }
 
-    /// The delivery leaves memory; answers the generation to settle under.
-    pub(crate) fn leave(&self, delivery: DeliveryId) -> u32 {
-        self.generations().remove(&delivery).unwrap_or_default()
+    /// The generation to settle under.
+    pub(crate) fn generation(&self, delivery: DeliveryId) -> Option<u32> {
+        self.generations().get(&delivery).copied()
+    }
+
+    /// The delivery leaves memory: it is settled on disk, or its push broke off.
+    pub(crate) fn leave(&self, delivery: DeliveryId) {
+        self.generations().remove(&delivery);
+    }
+
+    /// Waits until no lease is being claimed or settled, and keeps it so.
+    pub(crate) async fn exchange(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.exchange.lock().await
     }
 
     /// How many deliveries are in memory.
@@ -134,7 +148,8 @@ mod tests {
         let flights = Flights::new(1);
         assert!(flights.lease(DeliveryId(1), 1));
         assert!(!flights.lease(DeliveryId(1), 2));
-        assert_eq!(flights.leave(DeliveryId(1)), 2);
+        assert_eq!(flights.generation(DeliveryId(1)), Some(2));
+        flights.leave(DeliveryId(1));
         assert!(flights.lease(DeliveryId(1), 3));
     }
 }

@@ -70,6 +70,7 @@ impl Engine {
             limit: u32::try_from(*limit).unwrap_or(u32::MAX),
         };
         let wants = wanted.iter().map(want).collect();
+        let _exchange = self.flights().exchange().await;
         match self.store().claim(wants, now, now.saturating_add(LEASE)).await {
             Ok(claimed) => {
                 for ((_, limit), claimed) in wanted.iter().zip(claimed) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larkspur_store::{Settlement, Verdict};
+use larkspur_store::{Settlement, StoreError, Verdict};
 use larkspur_wire::{AppId, TimestampMs};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -34,8 +34,8 @@ pub(crate) async fn run(engine: Engine, mut waiting: mpsc::Receiver<Settled>, se
             }
         }
         let due: Vec<_> = batch.iter().filter_map(|one| due(&engine, one)).collect();
-        let settlements: Vec<_> = batch.drain(..).map(|one| one.settlement).collect();
-        while let Err(error) = engine.store().settle(settlements.clone()).await {
+        let mut settlements: Vec<_> = batch.drain(..).map(|one| one.settlement).collect();
+        while let Err(error) = write(&engine, &mut settlements).await {
             tracing::error!(error = %error, "attempts could not be written down");
             if settled.is_cancelled() {
                 // At least once: what is not written down is pushed again after the next start.
@@ -47,6 +47,22 @@ pub(crate) async fn run(engine: Engine, mut waiting: mpsc::Receiver<Settled>, se
             .flights()
             .due(due.iter().map(|(app, at)| (app, *at)), engine.clock().now());
     }
+}
+
+/// Settles every delivery under its newest lease; only then may it be leased anew.
+async fn write(engine: &Engine, settlements: &mut [Settlement]) -> Result<(), StoreError> {
+    let flights = engine.flights();
+    let _exchange = flights.exchange().await;
+    for settlement in &mut *settlements {
+        if let Some(generation) = flights.generation(settlement.delivery) {
+            settlement.generation = generation;
+        }
+    }
+    engine.store().settle(settlements.to_vec()).await?;
+    for settlement in settlements {
+        flights.leave(settlement.delivery);
+    }
+    Ok(())
 }
 
 /// What the app has to be claimed for once this is written down.
