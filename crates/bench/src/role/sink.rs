@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use larkspur_wire::envelope::{ChallengeReply, Incoming};
 use larkspur_wire::{Secret, header, open, verify};
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::time::sleep;
 
 use super::{Command, Commands, say};
@@ -49,6 +49,10 @@ struct Sink {
     state: RefCell<State>,
 }
 
+/// Connections that wait to be accepted. With the usual thousand, an event for a hundred apps overflowed it, and the kernel
+/// answered some of them only after the platform's three seconds.
+const BACKLOG: u32 = 4_096;
+
 struct State {
     received: Received,
     behaviours: HashMap<usize, Behaviour>,
@@ -58,7 +62,9 @@ struct State {
 }
 
 pub(super) async fn run(spec: Spec) -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
+    let listener = socket.listen(BACKLOG)?;
     say(&listener.local_addr()?)?;
     let sink = Rc::new(Sink {
         encrypt_key: Secret::from(spec.encrypt_key),
