@@ -36,7 +36,10 @@ struct Hopeless(String);
 impl Engine {
     /// Takes the place that was reserved for a delivery of an event that was accepted just now.
     pub(crate) fn enter(&self, leased: Leased) {
-        self.flights().lease(leased.id, leased.generation);
+        if !self.flights().lease(leased.id, leased.generation) {
+            // The clock was moved past its lease, and it was claimed, before it could take its place.
+            return self.give_back(&leased.app_id);
+        }
         let (app_id, bytes) = (leased.app_id.clone(), leased.bytes());
         let start = self.flights().scheduler().enter(&app_id, leased, bytes);
         if let Some(leased) = start {
@@ -86,15 +89,7 @@ impl Engine {
     fn land(&self, leased: &Leased, taken: bool) -> Option<Leased> {
         let flights = self.flights();
         let now = flights.now(self.clock().now());
-        let mut scheduler = flights.scheduler();
-        let before = scheduler.wake();
-        let next = scheduler.ended(&leased.app_id, leased.bytes(), taken, now);
-        let is_news = scheduler.wake() != before;
-        drop(scheduler);
-        if is_news {
-            flights.ring();
-        }
-        next
+        flights.change(|lanes| lanes.ended(&leased.app_id, leased.bytes(), taken, now))
     }
 
     async fn attempt(&self, leased: &Leased, started_at: TimestampMs) -> Result<Pushed, Hopeless> {

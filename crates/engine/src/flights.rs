@@ -55,6 +55,19 @@ impl Flights {
         self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes lanes, and rings when something is to be claimed at another time than was known.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Scheduler<Leased>) -> T) -> T {
+        let mut scheduler = self.scheduler();
+        let before = scheduler.wake();
+        let changed = change(&mut scheduler);
+        let is_news = scheduler.wake() != before;
+        drop(scheduler);
+        if is_news {
+            self.due.notify_one();
+        }
+        changed
+    }
+
     /// Takes over what the app says about its own limits.
     pub(crate) fn configure(&self, app: &App, clock: TimestampMs) {
         let of_app = &app.delivery;
@@ -65,23 +78,21 @@ impl Flights {
             per_second: of_app.per_second_max.map(std::num::NonZeroU32::get),
             paused: of_app.paused,
         };
-        self.scheduler().configure(&app.id, limits, self.now(clock));
-        self.ring();
+        let now = self.now(clock);
+        self.change(|lanes| lanes.configure(&app.id, limits, now));
+    }
+
+    /// Forgets an app's lane; what waited in it is dead on disk.
+    pub(crate) fn remove(&self, app: &AppId) {
+        for leased in self.change(|lanes| lanes.remove(app)) {
+            self.leave(leased.id);
+        }
     }
 
     /// Rows of these apps are due at these times, as the store has them now.
     pub(crate) fn due<'a>(&self, rows: impl IntoIterator<Item = (&'a AppId, TimestampMs)>, clock: TimestampMs) {
         let now = self.now(clock);
-        let mut scheduler = self.scheduler();
-        let before = scheduler.wake();
-        for (app, at) in rows {
-            scheduler.due(app, at, now);
-        }
-        let is_news = scheduler.wake() != before;
-        drop(scheduler);
-        if is_news {
-            self.ring();
-        }
+        self.change(|lanes| rows.into_iter().for_each(|(app, at)| lanes.due(app, at, now)));
     }
 
     /// Whether the delivery may take off. One that is in memory already may not; its lease has just been renewed by
@@ -119,12 +130,7 @@ impl Flights {
         self.generations().len()
     }
 
-    /// Something may have to be claimed earlier than was known.
-    pub(crate) fn ring(&self) {
-        self.due.notify_one();
-    }
-
-    /// Returns when it was rung.
+    /// Returns when something is to be claimed at another time than was known.
     pub(crate) async fn rung(&self) {
         self.due.notified().await;
     }

@@ -44,8 +44,7 @@ pub(crate) async fn watch(engine: Engine, mut connected: mpsc::Receiver<AppId>) 
         };
         let Some(app_id) = app_id else { return };
         let now = engine.flights().now(engine.clock().now());
-        engine.flights().scheduler().recovered(&app_id, now);
-        engine.flights().ring();
+        engine.flights().change(|lanes| lanes.recovered(&app_id, now));
     }
 }
 

@@ -80,14 +80,23 @@ impl<T> Scheduler<T> {
         self.change(app, now, |lane| lane.limits = limits);
     }
 
-    /// Forgets an app.
-    pub fn remove(&mut self, app: &AppId) {
-        if let Some(mut lane) = self.lanes.remove(app) {
-            self.unlist(app, &mut lane);
-            self.held = self.held.saturating_sub(lane.held());
-            let queued: usize = lane.queue.iter().map(|(_, bytes)| bytes).sum();
-            self.held_bytes = self.held_bytes.saturating_sub(queued);
+    /// Forgets an app. Answers what waited in its lane; what is being pushed or claimed still ends, and is counted until
+    /// then.
+    pub fn remove(&mut self, app: &AppId) -> Vec<T> {
+        let Some(mut lane) = self.lanes.remove(app) else {
+            return Vec::new();
+        };
+        self.unlist(app, &mut lane);
+        let queued = std::mem::take(&mut lane.queue);
+        self.held = self.held.saturating_sub(queued.len());
+        self.held_bytes = self
+            .held_bytes
+            .saturating_sub(queued.iter().map(|(_, bytes)| bytes).sum());
+        if lane.held() > 0 {
+            lane.next_due = None;
+            self.lanes.insert(app.clone(), lane);
         }
+        queued.into_iter().map(|(delivery, _)| delivery).collect()
     }
 
     /// Whether a new delivery of the app may be pushed from memory; it has its place then, until it enters or gives the
@@ -124,10 +133,9 @@ impl<T> Scheduler<T> {
         lane.start_or_queue(delivery, bytes)
     }
 
-    /// A row of the app is due at a time, or may be. Answers whether that is now.
-    pub fn due(&mut self, app: &AppId, at: TimestampMs, now: Now) -> bool {
+    /// A row of the app is due at a time, or may be.
+    pub fn due(&mut self, app: &AppId, at: TimestampMs, now: Now) {
         self.change(app, now, |lane| lane.heard_due(at));
-        at <= now.clock
     }
 
     /// What to claim now, for each app at most so many; the places are reserved until [`claimed`](Self::claimed).

@@ -41,9 +41,10 @@ impl<'a> Places<'a> {
 
 impl Engine {
     /// Gives back one place.
-    pub(super) fn give_back(&self, app_id: &AppId) {
+    pub(crate) fn give_back(&self, app_id: &AppId) {
         let flights = self.flights();
-        flights.scheduler().give_back(app_id, flights.now(self.clock().now()));
+        let now = flights.now(self.clock().now());
+        flights.change(|lanes| lanes.give_back(app_id, now));
     }
 }
 

@@ -70,7 +70,7 @@ fn when_memory_is_full_every_app_still_has_its_slots() {
 #[test]
 fn nothing_new_overtakes_what_is_due_on_disk() {
     let (mut scheduler, to) = (scheduler(), app(1));
-    assert!(scheduler.due(&to, AT, now(AT.0, 0)));
+    scheduler.due(&to, AT, now(AT.0, 0));
     assert_eq!(publish(&mut scheduler, &to, 1, now(AT.0, 0)), Err(()));
     assert_eq!(scheduler.claims(now(AT.0, 0)), [(to.clone(), CLAIMS_MAX)]);
     assert_eq!(publish(&mut scheduler, &to, 1, now(AT.0, 0)), Err(()));
@@ -84,7 +84,7 @@ fn nothing_new_overtakes_what_is_due_on_disk() {
 #[test]
 fn what_is_due_later_is_claimed_later() {
     let (mut scheduler, to) = (scheduler(), app(1));
-    assert!(!scheduler.due(&to, AT, now(0, 0)));
+    scheduler.due(&to, AT, now(0, 0));
     assert_eq!(scheduler.claims(now(AT.0 - 1, 0)), []);
     assert_eq!(scheduler.wake().clock, Some(AT));
     assert_eq!(scheduler.claims(now(AT.0, 0)).len(), 1);
@@ -187,4 +187,33 @@ fn lanes_that_memory_had_no_room_for_are_claimed_when_it_has() {
     assert_eq!(scheduler.claims(at), []);
     scheduler.ended(&app(1), HELD_BYTES_MAX, true, at);
     assert_eq!(scheduler.claims(at).len(), 1);
+}
+
+#[test]
+fn an_app_that_is_removed_leaves_nothing_behind_once_its_pushes_have_ended() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
+    for n in 1..=4 {
+        publish(&mut scheduler, &to, n, at).unwrap();
+    }
+    assert!(scheduler.reserve(&to, at));
+    scheduler.due(&to, AT, at);
+    assert_eq!(scheduler.remove(&to), [3, 4]);
+    assert_eq!((scheduler.claims(at), scheduler.held()), (vec![], 3));
+    scheduler.give_back(&to, at);
+    for _ in 0..2 {
+        assert_eq!(scheduler.ended(&to, 1, true, at), None);
+    }
+    assert_eq!((scheduler.held(), scheduler.held_bytes), (0, 0));
+}
+
+#[test]
+fn a_place_that_is_given_back_lets_a_full_lane_claim_again() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
+    while scheduler.reserve(&to, at) {}
+    scheduler.due(&to, AT, at);
+    assert_eq!(scheduler.wake().clock, None);
+    while scheduler.held() > 0 {
+        scheduler.give_back(&to, at);
+    }
+    assert_eq!(scheduler.wake().clock, Some(AT));
 }
