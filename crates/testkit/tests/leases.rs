@@ -7,15 +7,22 @@ use std::time::Duration;
 
 use larkspur::{BoxError, Meta, Router, State};
 use larkspur_testkit::{DeliveryState, Platform};
+use tokio::sync::watch;
 
 const EXAM: &str = "hire.eco_exam.created_v1";
 const PRODUCERS: usize = 4;
 const EVENTS_EACH: usize = 30;
 
+#[derive(Clone)]
+struct Bot {
+    seen: Arc<Mutex<BTreeMap<String, usize>>>,
+    clock_moved: watch::Receiver<()>,
+}
+
 /// Fails every third event once.
-async fn take(meta: Meta, State(seen): State<Arc<Mutex<BTreeMap<String, usize>>>>) -> Result<(), BoxError> {
+async fn take(meta: Meta, State(mut bot): State<Bot>) -> Result<(), BoxError> {
     let fails = {
-        let mut seen = seen.lock().unwrap();
+        let mut seen = bot.seen.lock().unwrap();
         let fails_once = meta.event_id.bytes().map(usize::from).sum::<usize>() % 3 == 0;
         match seen.get_mut(&meta.event_id) {
             Some(n) => {
@@ -28,8 +35,9 @@ async fn take(meta: Meta, State(seen): State<Arc<Mutex<BTreeMap<String, usize>>>
             }
         }
     };
-    // Long enough for a lease to run out on the way.
-    tokio::time::sleep(Duration::from_millis(5)).await;
+    // A lease runs out on the way.
+    bot.clock_moved.mark_unchanged();
+    bot.clock_moved.changed().await?;
     if fails { Err("told to fail".into()) } else { Ok(()) }
 }
 
@@ -37,7 +45,12 @@ async fn take(meta: Meta, State(seen): State<Arc<Mutex<BTreeMap<String, usize>>>
 async fn what_is_on_its_way_is_not_pushed_again_however_far_the_clock_is_moved() {
     let platform = Platform::start().await;
     let seen: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
-    let router = Router::new().fallback(take).with_state(Arc::clone(&seen));
+    let (moved, clock_moved) = watch::channel(());
+    let bot = Bot {
+        seen: Arc::clone(&seen),
+        clock_moved,
+    };
+    let router = Router::new().fallback(take).with_state(bot);
     let client = tokio::spawn(platform.app().connect(router).into_future());
     platform.online(1).await;
     let platform = Arc::new(platform);
@@ -64,6 +77,7 @@ async fn what_is_on_its_way_is_not_pushed_again_however_far_the_clock_is_moved()
         loop {
             ticks.tick().await;
             platform.advance(Duration::from_mins(2));
+            moved.send_replace(());
         }
     };
     tokio::select! {

@@ -1,6 +1,5 @@
 //! How a platform ends: what was begun is finished, what is new is refused, and what is left is said.
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::http::request;
+use crate::http::{answer, read, request};
 use crate::program::{Running, done, larkspur};
 
 const EXAM: &str = "hire.eco_exam.created_v1";
@@ -30,7 +29,8 @@ impl Silent {
             for stream in listener.incoming().map_while(Result::ok) {
                 let Some(body) = read(&stream) else { continue };
                 if body["type"] == "url_verification" {
-                    answer(&stream, &json!({"challenge": body["challenge"]}));
+                    let challenge = json!({"challenge": body["challenge"]}).to_string();
+                    answer(&stream, "200 OK", challenge.as_bytes()).unwrap();
                 } else {
                     let _ = sender.send(stream);
                 }
@@ -43,34 +43,6 @@ impl Silent {
     fn push(&self) -> TcpStream {
         self.requests.recv_timeout(PATIENCE).unwrap()
     }
-}
-
-fn read(stream: &TcpStream) -> Option<Value> {
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let line = line.trim().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    serde_json::from_slice(&body).ok()
-}
-
-fn answer(mut stream: &TcpStream, body: &Value) {
-    let body = body.to_string();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + &body).as_bytes()).unwrap();
 }
 
 fn call(url: &str, line: &str, body: &Value) -> (u16, String) {
@@ -133,7 +105,7 @@ fn a_push_on_its_way_ends_and_what_is_published_meanwhile_is_refused() {
     let (status, problem) = publish(&url, &app);
     assert_eq!(status, 503, "{problem}");
     assert!(problem.contains("shutting_down"), "{problem}");
-    answer(&push, &json!({}));
+    answer(&push, "200 OK", b"{}").unwrap();
     assert_eq!(serve.json(|_| true), json!({"stopped": true, "pending": 0}));
     assert!(serve.wait().success());
 }
@@ -148,7 +120,7 @@ fn what_does_not_end_within_the_grace_is_left_and_counted() {
     // And the next start pushes it at once.
     let mut command = larkspur(dir.path(), &["serve", "--json"]);
     let _serve = Running::spawn(command.env("LARKSPUR_ADMIN_TOKEN", TOKEN));
-    answer(&endpoint.push(), &json!({}));
+    answer(&endpoint.push(), "200 OK", b"{}").unwrap();
 }
 
 #[test]

@@ -48,7 +48,7 @@ impl Endpoint {
         let (sender, bodies) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                if let Some(body) = answer(&stream, status, reply) {
+                if let Some(body) = take(&stream, status, reply) {
                     let _ = sender.send(body);
                 }
             }
@@ -67,8 +67,8 @@ impl Endpoint {
     }
 }
 
-/// Answers one request; an event is returned.
-fn answer(stream: &TcpStream, status: &str, reply: &[u8]) -> Option<Value> {
+/// The JSON body of a request.
+pub(crate) fn read(stream: &TcpStream) -> Option<Value> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {
@@ -84,7 +84,22 @@ fn answer(stream: &TcpStream, status: &str, reply: &[u8]) -> Option<Value> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let body: Value = serde_json::from_slice(&body).ok()?;
+    serde_json::from_slice(&body).ok()
+}
+
+/// Answers a request.
+pub(crate) fn answer(mut stream: &TcpStream, status: &str, reply: &[u8]) -> std::io::Result<()> {
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        reply.len()
+    )?;
+    stream.write_all(reply)
+}
+
+/// Takes one request: a challenge is answered as it must be, everything else as said. An event is returned.
+fn take(stream: &TcpStream, status: &str, reply: &[u8]) -> Option<Value> {
+    let body = read(stream)?;
     let is_challenge = body["type"] == "url_verification";
     let challenge = json!({ "challenge": body["challenge"] }).to_string();
     let (status, reply) = if is_challenge {
@@ -92,13 +107,6 @@ fn answer(stream: &TcpStream, status: &str, reply: &[u8]) -> Option<Value> {
     } else {
         (status, reply)
     };
-    let mut stream = stream;
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        reply.len()
-    )
-    .ok()?;
-    stream.write_all(reply).ok()?;
+    answer(stream, status, reply).ok()?;
     (!is_challenge).then_some(body)
 }

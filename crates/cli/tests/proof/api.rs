@@ -169,6 +169,20 @@ impl Api {
         self.json(Method::POST, "/api/v1/apps", &app).await
     }
 
+    /// What time it is for the platform.
+    pub(crate) async fn now(&self) -> i64 {
+        self.get("/api/v1/clock").await["now"].as_i64().unwrap()
+    }
+
+    /// Deliveries that are in memory: pushed, waiting for a slot, or not written down yet.
+    pub(crate) async fn in_memory(&self) -> u64 {
+        let (status, metrics) = self.call(Method::GET, "/metrics", "text/plain", "").await.unwrap();
+        assert_eq!(status, 200);
+        let metrics = std::str::from_utf8(&metrics).unwrap();
+        let value = |line: &str| line.strip_prefix("larkspur_deliveries_in_memory ")?.parse().ok();
+        metrics.lines().find_map(value).expect("the metric is there")
+    }
+
     /// Moves the clock of `dev`.
     pub(crate) async fn advance(&self, seconds: u64) {
         self.post("/api/v1/clock/advance", &json!({ "seconds": seconds })).await;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, interval, timeout};
 
 use crate::api::{Api, event_for};
 use crate::process::Launch;
@@ -85,22 +85,27 @@ async fn a_byte_a_second(mut stream: TcpStream) -> std::io::Result<()> {
     stream
         .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
         .await?;
+    let mut each_second = interval(Duration::from_secs(1));
     loop {
+        each_second.tick().await;
         stream.write_all(b"x").await?;
-        sleep(Duration::from_secs(1)).await;
     }
 }
 
 async fn a_byte_of_the_head_a_second(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut each_second = interval(Duration::from_secs(1));
     for byte in b"HTTP/1.1 200 OK\r\n".iter().cycle() {
+        each_second.tick().await;
         stream.write_all(&[*byte]).await?;
-        sleep(Duration::from_secs(1)).await;
     }
     Ok(())
 }
 
+/// Answers after five seconds, unless the platform has hung up before.
 async fn five_seconds(mut stream: TcpStream) -> std::io::Result<()> {
-    sleep(Duration::from_secs(5)).await;
+    if let Ok(hung_up) = timeout(Duration::from_secs(5), stream.read_u8()).await {
+        return hung_up.map(drop);
+    }
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
 }
 

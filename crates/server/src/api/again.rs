@@ -6,12 +6,12 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use larkspur_engine::{AgainError, JobKind, Past, Resent};
+use larkspur_store::DeliveryState;
 use larkspur_wire::TimestampMs;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::jobs::JobView;
-use super::word::State as Stands;
 use crate::body::JsonBody;
 use crate::problem::{AnyRefusal, BodyRefusal, Missing, Problem};
 use crate::server::Server;
@@ -121,8 +121,8 @@ pub(crate) async fn recover(
         from: TimestampMs(asked.since),
         to: TimestampMs(i64::MAX),
         state: asked.state.map(|state| match state {
-            Failed::Pending => Stands::Pending.into(),
-            Failed::Dead => Stands::Dead.into(),
+            Failed::Pending => DeliveryState::Pending,
+            Failed::Dead => DeliveryState::Dead,
         }),
         event_type: member("event_type", asked.event_type.as_deref())?,
         app_id: member("app_id", asked.app_id.as_deref())?,

@@ -17,13 +17,6 @@ async fn platform(per_second: u32) -> (Platform, String) {
     (platform, app["app_id"].as_str().unwrap().to_owned())
 }
 
-/// Publishes an event to the app and waits until it is settled.
-async fn publish(platform: &Platform, app: &str, event_type: &str, event_id: &str) {
-    let event = json!({"event_type": event_type, "event": {}, "event_id": event_id, "app_id": app});
-    platform.publish(&event).await.expect(200);
-    platform.settled().await;
-}
-
 /// Sets whether anything is at the app's request URL.
 async fn repair(platform: &Platform, app: &str, works: bool) {
     // The inbox answers the challenge; its owner moves it afterwards.
@@ -59,19 +52,10 @@ async fn ended(platform: &Platform, job: &str) -> Value {
     .await
 }
 
-async fn now(platform: &Platform) -> i64 {
-    platform.get("/api/v1/clock").await.expect(200)["now"].as_i64().unwrap()
-}
-
-async fn advance(platform: &Platform, seconds: u64) {
-    let by = json!({"seconds": seconds});
-    platform.send("POST", "/api/v1/clock/advance", &by).await.expect(200);
-}
-
 #[tokio::test]
 async fn what_was_delivered_is_resent_under_the_same_id_as_another_attempt() {
     let (platform, app) = platform(100).await;
-    publish(&platform, &app, CREATED, "e1").await;
+    platform.happen(&app, CREATED, "e1").await;
     let resent = platform
         .send("POST", "/api/v1/events/e1/resend", &Value::Null)
         .await
@@ -95,9 +79,9 @@ async fn what_was_delivered_is_resent_under_the_same_id_as_another_attempt() {
 #[tokio::test]
 async fn what_failed_is_recovered_and_what_was_delivered_is_left_alone() {
     let (platform, app) = platform(100).await;
-    publish(&platform, &app, CREATED, "fine").await;
+    platform.happen(&app, CREATED, "fine").await;
     repair(&platform, &app, false).await;
-    let broken_since = now(&platform).await;
+    let broken_since = platform.now().await;
     for (event_type, id) in [(CREATED, "waiting"), (MESSAGE, "too")] {
         let event = json!({"event_type": event_type, "event": {}, "event_id": id, "app_id": app});
         platform.publish(&event).await.expect(200);
@@ -131,7 +115,7 @@ async fn dead_deliveries_are_recovered_by_their_state() {
     let event = json!({"event_type": CREATED, "event": {}, "event_id": "dead", "app_id": app});
     platform.publish(&event).await.expect(200);
     wait_for("it to be given up", async || {
-        advance(&platform, 6 * 3_600).await;
+        platform.advance(6 * 3_600).await;
         let dead = platform.get("/api/v1/deliveries?state=dead").await.expect(200);
         (!dead["items"].as_array().unwrap().is_empty()).then_some(())
     })
@@ -150,16 +134,16 @@ async fn dead_deliveries_are_recovered_by_their_state() {
 #[tokio::test]
 async fn a_part_of_the_log_is_replayed_oldest_first_to_who_had_it_then() {
     let (platform, app) = platform(1_000).await;
-    publish(&platform, &app, CREATED, "before").await;
-    advance(&platform, 60).await;
-    let from = now(&platform).await;
+    platform.happen(&app, CREATED, "before").await;
+    platform.advance(60).await;
+    let from = platform.now().await;
     for n in 1..=3 {
-        publish(&platform, &app, MESSAGE, &format!("e{n}")).await;
-        advance(&platform, 1).await;
+        platform.happen(&app, MESSAGE, &format!("e{n}")).await;
+        platform.advance(1).await;
     }
-    let to = now(&platform).await;
-    advance(&platform, 60).await;
-    publish(&platform, &app, MESSAGE, "after").await;
+    let to = platform.now().await;
+    platform.advance(60).await;
+    platform.happen(&app, MESSAGE, "after").await;
     // An app that subscribes later has no delivery of what happened before.
     platform.webhook_app("late", &json!("all"), &json!([MESSAGE])).await;
     let job = start(
@@ -181,7 +165,7 @@ async fn a_part_of_the_log_is_replayed_oldest_first_to_who_had_it_then() {
 async fn jobs_share_a_rate_are_listed_and_can_be_cancelled() {
     let (platform, app) = platform(2).await;
     for n in 1..=4 {
-        publish(&platform, &app, MESSAGE, &format!("e{n}")).await;
+        platform.happen(&app, MESSAGE, &format!("e{n}")).await;
     }
     let all = json!({"from": 0, "to": i64::MAX});
     let began = Instant::now();

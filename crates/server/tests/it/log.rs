@@ -19,13 +19,6 @@ async fn platform() -> (Platform, String) {
     (platform, app["app_id"].as_str().unwrap().to_owned())
 }
 
-/// Publishes an event to the app and waits until it is settled.
-async fn publish(platform: &Platform, app: &str, event_type: &str, event_id: &str) {
-    let event = json!({"event_type": event_type, "event": {}, "event_id": event_id, "app_id": app});
-    platform.publish(&event).await.expect(200);
-    platform.settled().await;
-}
-
 /// What a list has, by one member of its items.
 async fn listed(platform: &Platform, target: &str, member: &str) -> Vec<String> {
     let page = platform.get(target).await.expect(200);
@@ -33,22 +26,13 @@ async fn listed(platform: &Platform, target: &str, member: &str) -> Vec<String> 
     page["items"].as_array().unwrap().iter().map(text).collect()
 }
 
-async fn now(platform: &Platform) -> i64 {
-    platform.get("/api/v1/clock").await.expect(200)["now"].as_i64().unwrap()
-}
-
-async fn advance(platform: &Platform, seconds: u64) {
-    let by = json!({"seconds": seconds});
-    platform.send("POST", "/api/v1/clock/advance", &by).await.expect(200);
-}
-
 #[tokio::test]
 async fn events_and_deliveries_are_found_by_every_filter() {
     let (platform, app) = platform().await;
-    publish(&platform, &app, CREATED, "first").await;
-    advance(&platform, 60).await;
-    let between = now(&platform).await;
-    publish(&platform, &app, MESSAGE, "second").await;
+    platform.happen(&app, CREATED, "first").await;
+    platform.advance(60).await;
+    let between = platform.now().await;
+    platform.happen(&app, MESSAGE, "second").await;
     let (first, second, none): (&[&str], &[&str], &[&str]) = (&["first"], &["second"], &[]);
     for (query, expected) in [
         ("event_type=hire.*".to_owned(), first),
@@ -80,8 +64,8 @@ async fn attempts_are_followed_with_a_cursor() {
     let (platform, app) = platform().await;
     let start = platform.get("/api/v1/attempts").await.expect(200);
     assert_eq!((&start["items"], &start["caught_up"]), (&json!([]), &json!(true)));
-    publish(&platform, &app, CREATED, "first").await;
-    publish(&platform, &app, MESSAGE, "second").await;
+    platform.happen(&app, CREATED, "first").await;
+    platform.happen(&app, MESSAGE, "second").await;
     let next = start["next"].as_str().unwrap();
     let followed = platform
         .get(&format!("/api/v1/attempts?after={next}&limit=1"))
@@ -129,11 +113,11 @@ async fn a_failed_attempt_tells_when_the_next_one_is() {
 #[tokio::test]
 async fn what_is_older_than_the_retention_leaves_the_log() {
     let (platform, app) = platform().await;
-    publish(&platform, &app, CREATED, "old").await;
-    advance(&platform, 29 * 86_400).await;
-    publish(&platform, &app, CREATED, "young").await;
+    platform.happen(&app, CREATED, "old").await;
+    platform.advance(29 * 86_400).await;
+    platform.happen(&app, CREATED, "young").await;
     platform.get("/api/v1/events/old").await.expect(200);
-    advance(&platform, 2 * 86_400).await;
+    platform.advance(2 * 86_400).await;
     wait_for("the old event to go", async || {
         let old = platform.get("/api/v1/events/old").await;
         (old.status == 404).then_some(())
@@ -152,7 +136,7 @@ async fn what_is_too_much_leaves_the_log_and_the_newest_stay() {
     let platform = Platform::with(|settings, _| settings.retention.bytes_max = Some(BYTES_MAX), None).await;
     // 20 MiB, for no app: what nobody gets is settled.
     let payload = Bytes::from(json!({"text": "x".repeat(512 * 1024)}).to_string());
-    let accepted_at = TimestampMs(now(&platform).await);
+    let accepted_at = TimestampMs(platform.now().await);
     for n in 0..EVENTS {
         let event = NewEvent {
             id: format!("e{n}").parse().unwrap(),
@@ -168,7 +152,7 @@ async fn what_is_too_much_leaves_the_log_and_the_newest_stay() {
         };
         platform.engine.store().accept(vec![event]).await.unwrap();
     }
-    advance(&platform, 60).await;
+    platform.advance(60).await;
     wait_for("the oldest event to go", async || {
         let oldest = platform.get("/api/v1/events/e0").await;
         (oldest.status == 404).then_some(())

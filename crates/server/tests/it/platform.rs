@@ -158,6 +158,24 @@ impl Platform {
         .await
     }
 
+    /// Publishes an event to the app and waits until it is settled.
+    pub(crate) async fn happen(&self, app: &str, event_type: &str, event_id: &str) {
+        let event = json!({"event_type": event_type, "event": {}, "event_id": event_id, "app_id": app});
+        self.publish(&event).await.expect(200);
+        self.settled().await;
+    }
+
+    /// What time it is for the platform.
+    pub(crate) async fn now(&self) -> i64 {
+        self.get("/api/v1/clock").await.expect(200)["now"].as_i64().unwrap()
+    }
+
+    /// Moves the platform's clock.
+    pub(crate) async fn advance(&self, seconds: u64) {
+        let by = json!({"seconds": seconds});
+        self.send("POST", "/api/v1/clock/advance", &by).await.expect(200);
+    }
+
     /// Waits until nothing is pending any more.
     pub(crate) async fn settled(&self) {
         wait_for("no pending delivery", async || {

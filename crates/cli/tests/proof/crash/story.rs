@@ -202,7 +202,6 @@ impl Story {
 
     /// Waits until everything that was taken is settled, and everything else waits for its time.
     async fn quiet(&self, api: &Api) {
-        let mut before = Vec::new();
         until("all that was taken is settled", async || {
             let came = self.sink.n_came();
             let pending = api.pending().await;
@@ -210,10 +209,10 @@ impl Story {
             let seen = self.sink.seen();
             let all_came = self.ledger().acked.iter().all(|id| seen.contains_key(id));
             let quiet = all_came && pending.iter().all(waits) && self.sink.is_idle() && came == self.sink.n_came();
-            // Twice the same: no retry was just on its way here.
-            let still = std::mem::replace(&mut before, pending.clone()) == pending;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            quiet && still
+            // Nor is a retry on its way here: what is not in memory waits on disk, and none of that is due.
+            let now = api.now().await;
+            let is_due = |delivery: &Value| delivery["due_at"].as_i64().is_some_and(|at| at <= now);
+            quiet && !pending.iter().any(is_due) && api.in_memory().await == 0
         })
         .await;
     }
