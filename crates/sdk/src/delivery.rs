@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use larkspur_wire::TimestampMs;
 use larkspur_wire::envelope::Envelope;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// How an event arrived.
@@ -17,7 +18,7 @@ pub enum Transport {
     /// Over a persistent connection.
     PersistentConnection {
         /// The connection's name, as the platform gave it.
-        connection: String,
+        connection: Arc<str>,
     },
 }
 
@@ -25,7 +26,7 @@ pub enum Transport {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Meta {
-    /// The same each time the event is pushed: remember it to handle an event once.
+    /// The same each time the event is pushed; the key by which repeats are dropped.
     pub event_id: String,
     /// Its type.
     pub event_type: String,
@@ -35,8 +36,8 @@ pub struct Meta {
     pub app_id: String,
     /// When it happened.
     pub create_time: Option<TimestampMs>,
-    /// How long ago that was when it arrived.
-    pub age: Option<Duration>,
+    /// When it arrived here.
+    pub received_at: TimestampMs,
     /// How it arrived.
     pub transport: Transport,
     /// Members of the header that are not documented.
@@ -44,6 +45,15 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// How old the event was when it arrived; `None` when it does not say when it happened.
+    ///
+    /// A platform that could not deliver an event tries again for seven hours, so that an old one may well be about
+    /// something that is over. [`Router::drop_stale`](crate::Router::drop_stale) and
+    /// [`Router::stale`](crate::Router::stale) treat such events apart.
+    pub fn age(&self) -> Option<Duration> {
+        self.create_time.map(|time| self.received_at.since(time))
+    }
+
     /// The header as JSON on several lines; the Verification Token is left out.
     pub fn pretty(&self) -> String {
         let mut header = json!({
@@ -66,33 +76,36 @@ impl fmt::Display for Meta {
     }
 }
 
-/// One event as it arrived: what extractors read from. Cheap to clone.
-#[derive(Clone, Debug)]
+/// One event as it arrived: what extractors read from, and what the layers around a router see. Cheap to clone.
+#[derive(Clone)]
 pub struct Delivery {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     meta: Meta,
-    envelope: Envelope,
+    payload: Box<RawValue>,
 }
 
 impl Delivery {
     pub(crate) fn new(envelope: Envelope, transport: Transport, now: TimestampMs) -> Self {
-        let header = &envelope.header;
+        let header = envelope.header;
         let meta = Meta {
-            event_id: header.event_id.clone(),
-            event_type: header.event_type.clone(),
-            tenant_key: header.tenant_key.clone(),
-            app_id: header.app_id.clone(),
+            event_id: header.event_id,
+            event_type: header.event_type,
+            tenant_key: header.tenant_key,
+            app_id: header.app_id,
             create_time: header.create_time,
-            age: header.create_time.map(|time| now.since(time)),
+            received_at: now,
             transport,
-            extra: header.extra.clone(),
+            extra: header.extra,
         };
+        Self::from_parts(meta, envelope.event)
+    }
+
+    pub(crate) fn from_parts(meta: Meta, payload: Box<RawValue>) -> Self {
         Self {
-            inner: Arc::new(Inner { meta, envelope }),
+            inner: Arc::new(Inner { meta, payload }),
         }
     }
 
@@ -103,6 +116,16 @@ impl Delivery {
 
     /// The payload as it arrived.
     pub fn payload(&self) -> &str {
-        self.inner.envelope.event.get()
+        self.inner.payload.get()
+    }
+}
+
+/// Without the payload, which may hold what people wrote.
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("meta", self.meta())
+            .field("payload_bytes", &self.payload().len())
+            .finish_non_exhaustive()
     }
 }

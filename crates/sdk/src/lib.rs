@@ -34,6 +34,7 @@ mod extract;
 mod handler;
 mod reply;
 mod router;
+mod service;
 #[cfg(feature = "webhook")]
 mod webhook;
 #[cfg(feature = "ws")]
@@ -47,8 +48,9 @@ pub use extract::{Event, Extract, ExtractError, RawEvent, State};
 pub use handler::{Handler, RawHandler};
 pub use larkspur_events::EventType;
 pub use larkspur_wire::{Secret, TimestampMs};
-pub use reply::{BoxError, IntoReply, Json};
+pub use reply::{Answer, BoxError, IntoReply, Json};
 pub use router::{Router, RouterError};
+pub use service::Handlers;
 #[cfg(feature = "webhook")]
 pub use webhook::{Webhook, WebhookError};
 #[cfg(feature = "ws")]

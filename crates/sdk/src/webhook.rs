@@ -16,7 +16,7 @@ use larkspur_wire::{open, verify};
 
 use crate::app::App;
 use crate::delivery::Transport;
-use crate::dispatch::{Outcome, dispatch};
+use crate::dispatch::{Dispatcher, Outcome};
 use crate::reply::{Answer, BoxError};
 use crate::router::{Router, RouterError};
 
@@ -48,20 +48,20 @@ pub struct Webhook {
 #[derive(Debug)]
 struct Inner {
     app: App,
-    router: Router,
+    dispatcher: Dispatcher,
 }
 
 impl App {
     /// A webhook for this app, with the router's handlers.
     pub fn webhook(&self, router: Router) -> Result<Webhook, WebhookError> {
-        router.check()?;
+        let dispatcher = Dispatcher::new(router)?;
         if self.encrypt_key.is_empty() && self.verification_token.is_empty() {
             return Err(WebhookError::Unprotected);
         }
         Ok(Webhook {
             inner: Arc::new(Inner {
                 app: self.clone(),
-                router,
+                dispatcher,
             }),
         })
     }
@@ -196,13 +196,14 @@ impl Inner {
     }
 
     async fn handle(&self, envelope: Envelope) -> Response<Full<Bytes>> {
-        match dispatch(&self.router, envelope, Transport::Webhook, crate::clock::now()).await {
+        let started = self.dispatcher.start(envelope, Transport::Webhook, crate::clock::now());
+        match started.await {
             Outcome::Handled(Answer(Some(json))) => response(StatusCode::OK, json.into()),
             Outcome::Handled(Answer(None)) => success("success"),
             Outcome::NoHandler => success("no handler"),
-            Outcome::Failed => response(
+            Outcome::Failed(failure) => response(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                Bytes::from_static(br#"{"msg":"the handler failed"}"#),
+                format!(r#"{{"msg":"{failure}"}}"#).into(),
             ),
         }
     }

@@ -137,10 +137,9 @@ impl Connect {
     }
 
     async fn run(mut self) -> Result<Report, ConnectError> {
-        self.router.check()?;
+        let mut work = Work::new(self.router, self.app.id.clone())?;
         let dialer = Dialer::new(&self.app)?;
         let mut backoff = Backoff::default();
-        let mut work = Work::new(self.router, self.app.id.clone());
         loop {
             let dialled = tokio::select! {
                 () = &mut self.shutdown => return Ok(work.finish(None).await),

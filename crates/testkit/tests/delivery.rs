@@ -101,7 +101,7 @@ async fn an_event_arrives_over_a_persistent_connection() {
         (EXAM, TENANT)
     );
     assert!(matches!(seen[0].transport, Transport::PersistentConnection { .. }));
-    assert!(seen[0].age.unwrap() < Duration::from_mins(1));
+    assert!(seen[0].age().unwrap() < Duration::from_mins(1));
 }
 
 #[tokio::test]

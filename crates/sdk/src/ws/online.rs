@@ -19,12 +19,12 @@ use super::backoff::Backoff;
 use super::dial::{Connection, Socket};
 use crate::clock;
 use crate::delivery::Transport;
-use crate::dispatch::{Outcome, dispatch};
+use crate::dispatch::{Dispatcher, Failure, Outcome};
 use crate::reply::Answer;
-use crate::router::Router;
+use crate::router::{Router, RouterError};
 
-/// Events that are handled at once; more wait in the socket.
-const HANDLERS_MAX: usize = 256;
+/// Events on their way to an outcome; more wait in the socket.
+const HANDLERS_MAX: usize = 1_280;
 /// A platform that takes none of our bytes for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Handlers have this long to end when we shut down.
@@ -42,51 +42,53 @@ pub(super) enum Ended {
 
 /// What outlives a connection: handlers that run, and what was counted.
 pub(super) struct Work {
-    router: Arc<Router>,
+    dispatcher: Dispatcher,
     app_id: AppId,
     handlers: JoinSet<(Frame, Outcome)>,
     report: Report,
 }
 
 impl Work {
-    pub(super) fn new(router: Router, app_id: AppId) -> Self {
-        Self {
-            router: Arc::new(router),
+    pub(super) fn new(router: Router, app_id: AppId) -> Result<Self, RouterError> {
+        Ok(Self {
+            dispatcher: Dispatcher::new(router)?,
             app_id,
             handlers: JoinSet::new(),
             report: Report::default(),
-        }
+        })
     }
 
     /// Starts the handler of an event, or answers at once when there is nothing to handle.
-    fn start(&mut self, frame: Frame, payload: &[u8], connection: &str) {
+    fn start(&mut self, frame: Frame, payload: &[u8], connection: &Arc<str>) {
         self.report.received += 1;
         let envelope = match Incoming::parse(payload) {
             Ok(Incoming::Event(envelope)) => envelope,
             Ok(_) => return self.refuse(frame, "it is no event"),
             Err(error) => return self.refuse(frame, &error.to_string()),
         };
-        let router = Arc::clone(&self.router);
         let transport = Transport::PersistentConnection {
-            connection: connection.to_owned(),
+            connection: Arc::clone(connection),
         };
+        let started = Instant::now();
+        let handling = self.dispatcher.start(envelope, transport, clock::now());
         self.handlers.spawn(async move {
-            let started = Instant::now();
-            let outcome = dispatch(&router, envelope, transport, clock::now()).await;
+            let outcome = handling.await;
             (acked(frame, &outcome, started.elapsed()), outcome)
         });
     }
 
     fn refuse(&mut self, frame: Frame, why: &str) {
         tracing::error!(app.id = %self.app_id, "a message cannot be read: {why}");
-        self.handlers
-            .spawn(async move { (acked(frame, &Outcome::Failed, Duration::ZERO), Outcome::Failed) });
+        self.handlers.spawn(async move {
+            let outcome = Outcome::Failed(Failure::Handler);
+            (acked(frame, &outcome, Duration::ZERO), outcome)
+        });
     }
 
     fn count(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Handled(_) => self.report.handled += 1,
-            Outcome::Failed => self.report.failed += 1,
+            Outcome::Failed(_) => self.report.failed += 1,
             Outcome::NoHandler => self.report.unhandled += 1,
         }
     }
@@ -117,7 +119,7 @@ fn acked(frame: Frame, outcome: &Outcome, took: Duration) -> Frame {
     let ack = match outcome {
         Outcome::Handled(Answer(Some(json))) => Ack::answer(json.clone()),
         Outcome::Handled(Answer(None)) | Outcome::NoHandler => Ack::ok(),
-        Outcome::Failed => Ack::failed(),
+        Outcome::Failed(_) => Ack::failed(),
     };
     frame.into_ack(ack.write().into(), took.as_millis())
 }
@@ -135,6 +137,7 @@ pub(super) async fn run(
         service,
         ..
     } = connection;
+    let name: Arc<str> = name.into();
     work.report.connections += 1;
     let mut fragments = Reassembly::default();
     let mut every = ping_interval(backoff);
@@ -185,7 +188,7 @@ pub(super) async fn run(
     }
 }
 
-fn receive(frame: Frame, work: &mut Work, backoff: &mut Backoff, fragments: &mut Reassembly, connection: &str) {
+fn receive(frame: Frame, work: &mut Work, backoff: &mut Backoff, fragments: &mut Reassembly, connection: &Arc<str>) {
     match frame.kind() {
         Kind::Pong => backoff.update(frame.payload.as_deref().unwrap_or_default()),
         Kind::Event => match fragments.push(&frame, clock::now()) {

@@ -1,0 +1,140 @@
+//! Running one handler: panics are caught, slow ones are named, and nobody takes longer or more room than allowed.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
+use super::Failure;
+use crate::delivery::{Delivery, Meta};
+use crate::reply::{Answer, BoxError};
+use crate::router::Policy;
+use crate::service::Handlers;
+
+/// The platform waits this long for our answer, and pushes the event again after it.
+const ACK_DEADLINE: Duration = Duration::from_secs(3);
+/// A handler that takes longer is worth a warning before the platform gives up on it.
+const SLOW: Duration = Duration::from_millis(2_500);
+/// For each handler that may run, this many events wait. More would wait for longer than the platform does.
+const WAITING_PER_HANDLER: usize = 4;
+
+pub(super) struct Runner {
+    handlers: Handlers,
+    time_limit: Duration,
+    free: Semaphore,
+    waiting: AtomicUsize,
+    waiting_max: usize,
+}
+
+impl Runner {
+    pub(super) fn new(handlers: Handlers, policy: &Policy) -> Self {
+        let concurrency = policy.concurrency.min(Semaphore::MAX_PERMITS);
+        Self {
+            handlers,
+            time_limit: policy.time_limit,
+            free: Semaphore::new(concurrency),
+            waiting: AtomicUsize::new(0),
+            waiting_max: concurrency.saturating_mul(WAITING_PER_HANDLER),
+        }
+    }
+
+    /// Runs the handler of an event, and logs what goes wrong.
+    pub(super) async fn run(&self, delivery: Delivery) -> Result<Answer, Failure> {
+        let Some(_room) = self.room().await else {
+            let meta = delivery.meta();
+            tracing::warn!(
+                event.id = %meta.event_id,
+                "too many handlers are running to take `{}`; the platform pushes it again", meta.event_type
+            );
+            return Err(Failure::Busy);
+        };
+        let started = Instant::now();
+        let log = delivery.clone();
+        let meta = log.meta();
+        // Making the arguments is the handler's work too, so a panic there is caught as well.
+        let handling = AssertUnwindSafe(self.handlers.handle(delivery)).catch_unwind();
+        let handled = self.in_time(handling, meta, started).await;
+        match handled {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(error))) => {
+                let error = chain(&error);
+                tracing::error!(event.id = %meta.event_id, %error, "handler of `{}` failed", meta.event_type);
+                Err(Failure::Handler)
+            }
+            Ok(Err(_panic)) => {
+                tracing::error!(event.id = %meta.event_id, "handler of `{}` panicked", meta.event_type);
+                Err(Failure::Panicked)
+            }
+            Err(_elapsed) => {
+                let limit = self.time_limit.as_secs_f32();
+                tracing::error!(
+                    event.id = %meta.event_id,
+                    "handler of `{}` was stopped: it may take {limit:.1}s", meta.event_type
+                );
+                Err(Failure::TimedOut)
+            }
+        }
+    }
+
+    /// Waits for room for one more handler; `None` when too many others wait already.
+    async fn room(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(room) = self.free.try_acquire() {
+            return Some(room);
+        }
+        let _waiting = Waiting::join(&self.waiting, self.waiting_max)?;
+        self.free.acquire().await.ok()
+    }
+
+    async fn in_time<F: Future>(&self, handling: F, meta: &Meta, started: Instant) -> Result<F::Output, Elapsed> {
+        let mut handling = pin!(handling);
+        let Some(rest) = self.time_limit.checked_sub(SLOW) else {
+            return timeout(self.time_limit, handling).await;
+        };
+        if let Ok(handled) = timeout(SLOW, handling.as_mut()).await {
+            return Ok(handled);
+        }
+        let deadline = ACK_DEADLINE.as_secs();
+        tracing::warn!(
+            event.id = %meta.event_id,
+            "handler of `{}` took {:.1}s of {deadline}s, and is still at it", meta.event_type, SLOW.as_secs_f32()
+        );
+        let handled = timeout(rest, handling).await;
+        let took = started.elapsed().as_secs_f32();
+        tracing::info!(event.id = %meta.event_id, "handler of `{}` took {took:.1}s in the end", meta.event_type);
+        handled
+    }
+}
+
+/// A place among those who wait.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn join(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        let place = Self(waiting);
+        // When it is refused, dropping the place counts it out again.
+        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An error and its sources, on one line.
+fn chain(error: &BoxError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
