@@ -151,6 +151,26 @@ fn one_tls_provider() {
     }
 }
 
+/// Every crate that is compiled for a subscriber who changes no feature.
+fn default_tree() -> BTreeSet<String> {
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["tree", "-p", "larkspur", "-e", "normal,build", "--prefix", "none"]);
+    let output = cargo.current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let name_and_version = |line: &str| line.split(" (").next().unwrap_or_default().to_owned();
+    lines.lines().map(name_and_version).collect()
+}
+
+#[test]
+fn the_sdk_brings_at_most_a_hundred_crates_and_no_protobuf_compiler() {
+    let crates = default_tree();
+    assert!(crates.len() <= 100, "{}: {crates:?}", crates.len());
+    let compilers = ["prost-build", "protox", "protobuf-codegen", "tonic-build"];
+    let named = |name: &&str| crates.iter().any(|found| found.starts_with(&format!("{name} ")));
+    assert_eq!(compilers.iter().find(named), None);
+}
+
 /// The paths that ARCHITECTURE.md's map names, and those that there are.
 #[test]
 fn the_map_names_every_room_and_no_other() {

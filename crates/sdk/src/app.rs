@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use http::Uri;
 use larkspur_wire::{AppId, IdError, Secret};
-use url::Url;
 
 /// Where the platform is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,28 +15,31 @@ pub enum Domain {
     /// Lark, `https://open.larksuite.com`.
     Lark,
     /// Another one, such as a Larkspur platform: scheme, host and port.
-    Custom(Url),
+    Custom(Uri),
 }
 
 impl Domain {
     /// Reads the address of a platform, for example `http://127.0.0.1:7070`.
     pub fn parse(url: &str) -> Result<Self, AppError> {
         let refuse = |reason: String| AppError::BadDomain { reason };
-        let parsed = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
-        match parsed.scheme() {
-            "http" | "https" if parsed.has_host() => Ok(Self::Custom(parsed)),
-            other => Err(refuse(format!("`{other}` is neither http nor https"))),
+        let parsed: Uri = url
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| refuse(error.to_string()))?;
+        match parsed.scheme_str() {
+            Some("http" | "https") if parsed.host().is_some_and(|host| !host.is_empty()) => Ok(Self::Custom(parsed)),
+            Some("http" | "https") => Err(refuse(format!("`{url}` has no host"))),
+            Some(other) => Err(refuse(format!("`{other}` is neither http nor https"))),
+            None => Err(refuse(format!("`{url}` does not begin with http:// or https://"))),
         }
     }
 
     #[cfg(feature = "ws")]
     pub(crate) fn join(&self, path: &str) -> String {
-        let base = match self {
-            Self::Feishu => "https://open.feishu.cn",
-            Self::Lark => "https://open.larksuite.com",
-            Self::Custom(url) => url.as_str().trim_end_matches('/'),
-        };
-        format!("{base}{path}")
+        match self {
+            Self::Feishu => format!("https://open.feishu.cn{path}"),
+            Self::Lark => format!("https://open.larksuite.com{path}"),
+            Self::Custom(uri) => format!("{}{path}", uri.to_string().trim_end_matches('/')),
+        }
     }
 }
 

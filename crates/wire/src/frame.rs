@@ -4,6 +4,7 @@
 //! back as its ack. Every SDK refuses a frame without its four required numbers, so zeros are written too.
 
 mod bounds;
+mod proto;
 
 use std::fmt;
 
@@ -36,46 +37,34 @@ const METHOD_CONTROL: i32 = 0;
 const METHOD_DATA: i32 = 1;
 
 /// One header of a frame.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Header {
     /// Its name.
-    #[prost(string, required, tag = "1")]
     pub key: String,
     /// Its value; numbers are written as text.
-    #[prost(string, required, tag = "2")]
     pub value: String,
 }
 
 /// One binary WebSocket message. Its `Debug` leaves the payload out, which holds the app's token.
-#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
-#[prost(skip_debug)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Frame {
     /// Numbers the frame; echoed in the ack. Below 2⁵³, since Node keeps it as a double.
-    #[prost(uint64, required, tag = "1")]
     pub seq_id: u64,
     /// Names the frame in logs; echoed in the ack. Below 2⁵³ too.
-    #[prost(uint64, required, tag = "2")]
     pub log_id: u64,
     /// The `service_id` of the connection URL.
-    #[prost(int32, required, tag = "3")]
     pub service: i32,
     /// 0 for control, 1 for data.
-    #[prost(int32, required, tag = "4")]
     pub method: i32,
     /// Names and values; of two with one name the first counts, in every SDK but Node's.
-    #[prost(message, repeated, tag = "5")]
     pub headers: Vec<Header>,
     /// No SDK reads it; echoed in the ack.
-    #[prost(string, optional, tag = "6")]
     pub payload_encoding: Option<String>,
     /// No SDK reads it; echoed in the ack.
-    #[prost(string, optional, tag = "7")]
     pub payload_type: Option<String>,
     /// JSON, or a piece of it.
-    #[prost(bytes = "bytes", optional, tag = "8")]
     pub payload: Option<Bytes>,
     /// No SDK reads it; echoed in the ack.
-    #[prost(string, optional, tag = "9")]
     pub log_id_new: Option<String>,
 }
 

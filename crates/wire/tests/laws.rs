@@ -22,6 +22,38 @@ fn outgoing(payload: Vec<u8>) -> Outgoing {
     }
 }
 
+/// A frame's header as the protobuf library derives it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct DerivedHeader {
+    #[prost(string, required, tag = "1")]
+    key: String,
+    #[prost(string, required, tag = "2")]
+    value: String,
+}
+
+/// A frame as the protobuf library derives it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct DerivedFrame {
+    #[prost(uint64, required, tag = "1")]
+    seq_id: u64,
+    #[prost(uint64, required, tag = "2")]
+    log_id: u64,
+    #[prost(int32, required, tag = "3")]
+    service: i32,
+    #[prost(int32, required, tag = "4")]
+    method: i32,
+    #[prost(message, repeated, tag = "5")]
+    headers: Vec<DerivedHeader>,
+    #[prost(string, optional, tag = "6")]
+    payload_encoding: Option<String>,
+    #[prost(string, optional, tag = "7")]
+    payload_type: Option<String>,
+    #[prost(bytes = "bytes", optional, tag = "8")]
+    payload: Option<Bytes>,
+    #[prost(string, optional, tag = "9")]
+    log_id_new: Option<String>,
+}
+
 fn envelope(body: &[u8]) -> Envelope {
     match Incoming::parse(body).unwrap() {
         Incoming::Event(envelope) => envelope,
@@ -55,6 +87,29 @@ proptest! {
         let payload = payload.map(Bytes::from);
         let frame = Frame { seq_id, log_id, service, method, headers, payload, log_id_new, ..Frame::default() };
         prop_assert_eq!(Frame::read(frame.write()).unwrap(), frame);
+    }
+
+    #[test]
+    fn frames_are_written_and_read_as_their_definition_says(
+        numbers: (u64, u64, i32, i32),
+        headers in proptest::collection::vec((".{0,8}", ".{0,8}"), 0..8),
+        texts: (Option<String>, Option<String>, Option<String>), payload: Option<Vec<u8>>,
+    ) {
+        let (seq_id, log_id, service, method) = numbers;
+        let (payload_encoding, payload_type, log_id_new) = texts;
+        let payload = payload.map(Bytes::from);
+        let ours = headers.iter().cloned().map(|(key, value)| Header { key, value }).collect();
+        let frame = Frame {
+            seq_id, log_id, service, method, headers: ours, payload_encoding: payload_encoding.clone(),
+            payload_type: payload_type.clone(), payload: payload.clone(), log_id_new: log_id_new.clone(),
+        };
+        let headers = headers.into_iter().map(|(key, value)| DerivedHeader { key, value }).collect();
+        let derived = DerivedFrame {
+            seq_id, log_id, service, method, headers, payload_encoding, payload_type, payload, log_id_new,
+        };
+        prop_assert_eq!(&frame.write()[..], &prost::Message::encode_to_vec(&derived)[..]);
+        prop_assert_eq!(prost::Message::decode(frame.write()), Ok(derived));
+        prop_assert_eq!(Frame::read(frame.write()), Ok(frame));
     }
 
     #[test]

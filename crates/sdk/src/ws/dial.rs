@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, header};
+use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -21,7 +21,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite;
-use url::Url;
 
 use super::{ConnectError, tls};
 use crate::app::App;
@@ -123,16 +122,20 @@ impl Dialer {
     }
 
     async fn handshake(&self, url: &Secret) -> Result<Socket, DialError> {
-        let parsed =
-            Url::parse(url.expose()).map_err(|error| DialError::Retry(format!("the URL is wrong: {error}")))?;
-        let (Some(host), Some(port)) = (parsed.host_str(), parsed.port_or_known_default()) else {
+        let parsed: Uri = url
+            .expose()
+            .parse()
+            .map_err(|error| DialError::Retry(format!("the URL is wrong: {error}")))?;
+        let Some(host) = parsed.host() else {
             return Err(DialError::Retry("the URL has no host".to_owned()));
         };
+        let secure = parsed.scheme_str() == Some("wss");
+        let port = parsed.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let failed = |error: std::io::Error| DialError::Retry(format!("cannot connect to {host}:{port}: {error}"));
         let tcp = TcpStream::connect((bare, port)).await.map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
-        let io: Box<dyn Io> = if parsed.scheme() == "wss" {
+        let io: Box<dyn Io> = if secure {
             let name = ServerName::try_from(bare.to_owned())
                 .map_err(|error| DialError::Retry(format!("`{bare}` is no name for TLS: {error}")))?;
             let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.tls));
