@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use larkspur_wire::TimestampMs;
-use larkspur_wire::envelope::Envelope;
-use serde_json::value::RawValue;
+use larkspur_wire::envelope::{Envelope, Payload};
 use serde_json::{Map, Value, json};
 
 /// How an event arrived.
@@ -84,7 +83,7 @@ pub struct Delivery {
 
 struct Inner {
     meta: Meta,
-    payload: Box<RawValue>,
+    payload: Payload,
 }
 
 impl Delivery {
@@ -103,7 +102,7 @@ impl Delivery {
         Self::from_parts(meta, envelope.event)
     }
 
-    pub(crate) fn from_parts(meta: Meta, payload: Box<RawValue>) -> Self {
+    pub(crate) fn from_parts(meta: Meta, payload: Payload) -> Self {
         Self {
             inner: Arc::new(Inner { meta, payload }),
         }

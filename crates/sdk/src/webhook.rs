@@ -135,7 +135,8 @@ impl Inner {
             }
             Incoming::Sealed(sealed) => {
                 let plain = open(&sealed, &self.app.encrypt_key).map_err(|error| bad(&error))?;
-                (Incoming::parse(&plain).map_err(|error| bad(&error))?, true)
+                let plain = String::from_utf8(plain).map_err(|error| bad(&error))?;
+                (Incoming::read(plain).map_err(|error| bad(&error))?, true)
             }
             plain => (plain, false),
         };
@@ -145,7 +146,7 @@ impl Inner {
                 self.authenticate(headers, body, sealed, &envelope)?;
                 Ok(self.handle(envelope).await)
             }
-            Incoming::Sealed(_) => Err(Refusal(
+            Incoming::Sealed(_) | Incoming::CardV1(_) => Err(Refusal(
                 StatusCode::BAD_REQUEST,
                 "the body is encrypted twice".to_owned(),
             )),

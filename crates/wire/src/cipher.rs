@@ -3,11 +3,13 @@
 //! AES-256-CBC under SHA-256 of the key, padded by PKCS#7, the initialisation vector in front, all of it in base64. See
 //! <https://open.feishu.cn/document/ukTMukTMukTM/uYDNxYjL2QTM24iN0EjN/event-subscription-configure-/encrypt-key-encryption-configuration-case>.
 
-use aes::Aes256;
+use std::fmt;
+
+use aes::{Aes256, Aes256Dec};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit, KeyIvInit};
 use sha2::{Digest, Sha256};
 
 use crate::Secret;
@@ -60,22 +62,52 @@ pub fn seal_body(plain: &[u8], encrypt_key: &Secret, iv: [u8; 16]) -> Vec<u8> {
     format!(r#"{{"encrypt":"{}"}}"#, seal(plain, encrypt_key, iv)).into_bytes()
 }
 
-/// Opens what [`seal`] made.
+/// Opens what [`seal`] made. Who opens many bodies with one key makes an [`Opener`].
 pub fn open(sealed: &str, encrypt_key: &Secret) -> Result<Vec<u8>, OpenError> {
-    let bytes = BASE64.decode(sealed).map_err(|_| OpenError::NotBase64)?;
-    if bytes.len() < 2 * BLOCK_BYTES {
-        return Err(OpenError::TooShort { bytes: bytes.len() });
+    Opener::new(encrypt_key).open(sealed)
+}
+
+/// An Encrypt Key made ready for opening: what depends on the key alone is computed once.
+#[derive(Clone)]
+pub struct Opener {
+    cipher: Aes256Dec,
+}
+
+impl Opener {
+    /// Makes a key ready.
+    pub fn new(encrypt_key: &Secret) -> Self {
+        Self {
+            cipher: Aes256Dec::new(&aes_key(encrypt_key).into()),
+        }
     }
-    let (iv, blocks) = bytes
-        .split_first_chunk::<BLOCK_BYTES>()
-        .ok_or(OpenError::TooShort { bytes: bytes.len() })?;
-    if !blocks.len().is_multiple_of(BLOCK_BYTES) {
-        return Err(OpenError::NotBlocks { bytes: bytes.len() });
+
+    /// Opens what [`seal`] made.
+    pub fn open(&self, sealed: &str) -> Result<Vec<u8>, OpenError> {
+        let mut bytes = BASE64.decode(sealed).map_err(|_| OpenError::NotBase64)?;
+        let count = bytes.len();
+        let too_short = OpenError::TooShort { bytes: count };
+        let Some((iv, blocks)) = bytes.split_first_chunk::<BLOCK_BYTES>() else {
+            return Err(too_short);
+        };
+        if blocks.len() < BLOCK_BYTES {
+            return Err(too_short);
+        }
+        if !blocks.len().is_multiple_of(BLOCK_BYTES) {
+            return Err(OpenError::NotBlocks { bytes: count });
+        }
+        let cipher = cbc::Decryptor::inner_iv_init(self.cipher.clone(), &(*iv).into());
+        bytes.drain(..BLOCK_BYTES);
+        let plain = cipher.decrypt_padded::<Pkcs7>(&mut bytes);
+        let length = plain.map_err(|_| OpenError::WrongKey)?.len();
+        bytes.truncate(length);
+        Ok(bytes)
     }
-    let cipher = cbc::Decryptor::<Aes256>::new(&aes_key(encrypt_key).into(), &(*iv).into());
-    cipher
-        .decrypt_padded_vec::<Pkcs7>(blocks)
-        .map_err(|_| OpenError::WrongKey)
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opener([redacted])")
+    }
 }
 
 fn aes_key(encrypt_key: &Secret) -> [u8; 32] {

@@ -2,19 +2,25 @@
 //!
 //! See <https://open.feishu.cn/document/ukTMukTMukTM/uUTNz4SN1MjL1UzM>.
 
+mod payload;
 mod read;
 mod write;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::{Secret, TimestampMs};
 
+pub use payload::Payload;
 pub use write::{NewHeader, write_callback, write_card_v1, write_v1, write_v2};
 
 /// A receiver takes bodies up to this size.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The event type that the old card callback is given, since it carries none.
+pub const CARD_V1: &str = "card.action.trigger_v1";
 
 /// Which envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +32,7 @@ pub enum Schema {
 }
 
 /// What stands around a payload, the same for both schemas. Nothing in it is sure to be there.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Header {
     /// `event_id`, or `uuid` in schema 1.0; the key by which repeats are dropped.
     pub event_id: String,
@@ -52,7 +58,7 @@ pub struct Envelope {
     /// What stands around the payload.
     pub header: Header,
     /// The payload; `{}` when there is none.
-    pub event: Box<RawValue>,
+    pub event: Payload,
 }
 
 /// The check of a request URL: answer it with the challenge.
@@ -66,16 +72,19 @@ pub struct Challenge {
 
 /// A body as it arrives.
 #[derive(Clone, Debug)]
-pub enum Incoming {
+pub enum Incoming<'a> {
     /// A sealed body: open it and read again.
-    Sealed(String),
+    Sealed(Cow<'a, str>),
     /// The check of a request URL.
     Challenge(Challenge),
     /// An event or a callback.
     Event(Envelope),
+    /// The old card callback, which has no envelope: its payload is the whole body, its type is [`CARD_V1`], and
+    /// nothing in it says who sent it. See [`sign_card_v1`](crate::sign_card_v1).
+    CardV1(Envelope),
 }
 
-/// A body that is none of the three.
+/// A body that is none of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
@@ -96,7 +105,7 @@ pub enum EnvelopeError {
     NoType,
 }
 
-impl Incoming {
+impl<'a> Incoming<'a> {
     /// Reads a body.
     ///
     /// ```
@@ -107,8 +116,15 @@ impl Incoming {
     /// assert_eq!(envelope.event.get(), r#"{"exam_id":"1"}"#);
     /// # Ok::<(), larkspur_wire::envelope::EnvelopeError>(())
     /// ```
-    pub fn parse(body: &[u8]) -> Result<Self, EnvelopeError> {
+    pub fn parse(body: &'a [u8]) -> Result<Self, EnvelopeError> {
         read::parse(body)
+    }
+}
+
+impl Incoming<'static> {
+    /// Reads a body and keeps it, so that an event's payload need not be copied out of it.
+    pub fn read(body: String) -> Result<Self, EnvelopeError> {
+        read::read(body)
     }
 }
 

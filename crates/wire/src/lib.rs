@@ -21,10 +21,10 @@ mod secret;
 mod signature;
 mod time;
 
-pub use cipher::{OpenError, open, seal, seal_body};
+pub use cipher::{OpenError, Opener, open, seal, seal_body};
 pub use frame::FRAGMENT_BYTES_MAX;
 pub use id::{AppId, EventId, EventType, IdError, MessageId, Scope, TenantKey, hex};
 pub use reassembly::{Limits as ReassemblyLimits, Reassembly, ReassemblyError};
 pub use secret::Secret;
-pub use signature::{sign, sign_card_v1, verify};
+pub use signature::{Signed, WrongRecipe, sign, sign_card_v1, verify};
 pub use time::{TimeError, TimestampMs};

@@ -3,11 +3,51 @@
 //! A plain hash over timestamp, nonce, key and body, not an HMAC. See
 //! <https://open.feishu.cn/document/ukTMukTMukTM/uYDNxYjL2QTM24iN0EjN/event-subscription-configure-/encrypt-key-encryption-configuration-case>.
 
+mod recipe;
+
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{Secret, hex};
+
+pub use recipe::WrongRecipe;
+
+/// What is signed with a key: the two headers and the body as it is on the wire.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// The header `X-Lark-Request-Timestamp`.
+    pub timestamp: &'a str,
+    /// The header `X-Lark-Request-Nonce`.
+    pub nonce: &'a str,
+    /// The bytes as they came.
+    pub body: &'a [u8],
+}
+
+impl Signed<'_> {
+    /// Whether a signature fits, and then the hash that it is: no other request has the same. Takes the same time for
+    /// every signature of the right length; upper-case digits are taken too.
+    pub fn check(&self, encrypt_key: &Secret, signature: &str) -> Option<[u8; 32]> {
+        let hash = self.hash::<Sha256>(encrypt_key);
+        let given = unhex::<32>(signature)?;
+        bool::from(given.ct_eq(&hash[..])).then(|| hash.into())
+    }
+
+    /// Whether a signature of the old card callback fits, in constant time.
+    pub fn check_card_v1(&self, verification_token: &Secret, signature: &str) -> bool {
+        let hash = self.hash::<Sha1>(verification_token);
+        unhex::<20>(signature).is_some_and(|given| given.ct_eq(&hash[..]).into())
+    }
+
+    fn hash<D: Digest>(&self, key: &Secret) -> sha2::digest::Output<D> {
+        D::new()
+            .chain_update(self.timestamp)
+            .chain_update(self.nonce)
+            .chain_update(key.expose())
+            .chain_update(self.body)
+            .finalize()
+    }
+}
 
 /// The signature of a request: SHA-256 of timestamp, nonce, Encrypt Key and the body as it is on the wire.
 ///
@@ -19,27 +59,32 @@ use crate::{Secret, hex};
 /// assert!(!verify("1608725989", "nonce123", &key, b"{ }", &signature));
 /// ```
 pub fn sign(timestamp: &str, nonce: &str, encrypt_key: &Secret, body: &[u8]) -> String {
-    let hash = Sha256::new()
-        .chain_update(timestamp)
-        .chain_update(nonce)
-        .chain_update(encrypt_key.expose());
-    hex(&hash.chain_update(body).finalize())
+    let signed = Signed { timestamp, nonce, body };
+    hex(&signed.hash::<Sha256>(encrypt_key))
 }
 
 /// Whether a signature fits, in constant time; upper-case digits are taken too.
 pub fn verify(timestamp: &str, nonce: &str, encrypt_key: &Secret, body: &[u8], signature: &str) -> bool {
-    let expected = sign(timestamp, nonce, encrypt_key, body);
-    expected
-        .as_bytes()
-        .ct_eq(signature.to_ascii_lowercase().as_bytes())
-        .into()
+    let signed = Signed { timestamp, nonce, body };
+    signed.check(encrypt_key, signature).is_some()
 }
 
 /// The signature of the old card callback (`card.action.trigger_v1`): SHA-1, with the Verification Token as key.
 pub fn sign_card_v1(timestamp: &str, nonce: &str, verification_token: &Secret, body: &[u8]) -> String {
-    let hash = Sha1::new()
-        .chain_update(timestamp)
-        .chain_update(nonce)
-        .chain_update(verification_token.expose());
-    hex(&hash.chain_update(body).finalize())
+    let signed = Signed { timestamp, nonce, body };
+    hex(&signed.hash::<Sha1>(verification_token))
+}
+
+/// The bytes of hexadecimal text of exactly this length.
+fn unhex<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * BYTES {
+        return None;
+    }
+    let mut bytes = [0; BYTES];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |digit: u8| char::from(digit).to_digit(16);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(bytes)
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use larkspur_wire::ack::Ack;
 use larkspur_wire::endpoint::{ClientConfig, EndpointReply};
-use larkspur_wire::envelope::{ChallengeReply, Incoming, Schema};
+use larkspur_wire::envelope::{CARD_V1, ChallengeReply, Incoming, Schema};
 use larkspur_wire::frame::{Frame, FrameError, HEADER_BYTES_MAX, HEADERS_MAX, Header};
 use larkspur_wire::{Reassembly, ReassemblyLimits, TimestampMs};
 
@@ -117,6 +117,55 @@ fn errors_repeat_little_of_what_came() {
     ];
     for error in errors {
         assert!(error.len() < 400, "{} bytes: {}", error.len(), &error[..80]);
+    }
+}
+
+#[test]
+fn members_of_the_envelope_may_drift() {
+    let body = br#"{"header":{"event_type":"a.b_v1","event_id":17,"create_time":1608725989000,"tenant_key":null,
+        "app_id":["x"],"n\u0065w":{"a":1}},"event":{"header":1},"schema":2,"uuid":null}"#;
+    let Incoming::Event(envelope) = Incoming::parse(body).unwrap() else {
+        panic!("it is an event");
+    };
+    let header = &envelope.header;
+    assert_eq!(
+        (
+            header.event_id.as_str(),
+            header.tenant_key.as_str(),
+            header.app_id.as_str()
+        ),
+        ("17", "", r#"["x"]"#)
+    );
+    assert_eq!(header.create_time.map(|time| time.0), Some(1_608_725_989_000));
+    assert_eq!(header.extra["new"]["a"], 1);
+    assert_eq!(envelope.event.get(), r#"{"header":1}"#);
+}
+
+#[test]
+fn the_old_card_callback_is_told_by_its_action() {
+    let body = r#"{"open_id":"ou_1","tenant_key":"t","token":"c-1","action":{"tag":"button"}}"#;
+    let Incoming::CardV1(envelope) = Incoming::parse(body.as_bytes()).unwrap() else {
+        panic!("it is the old card callback");
+    };
+    assert_eq!(
+        (envelope.header.event_type.as_str(), envelope.header.tenant_key.as_str()),
+        (CARD_V1, "t")
+    );
+    assert_eq!(envelope.event.get(), body);
+    assert!(
+        envelope.header.token.is_empty(),
+        "its token updates the card, and proves nothing"
+    );
+}
+
+#[test]
+fn a_sealed_body_is_found_wherever_its_member_is() {
+    for body in [
+        r#"{"encrypt":"AA=="}"#,
+        " {\n \"encrypt\" : \"AA==\"}",
+        r#"{"x":1,"encrypt":"AA=="}"#,
+    ] {
+        assert!(matches!(Incoming::parse(body.as_bytes()), Ok(Incoming::Sealed(sealed)) if sealed == "AA=="));
     }
 }
 
