@@ -17,10 +17,11 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+use crate::dedup::{Dedup, Repeat};
 use crate::delivery::{Delivery, Meta, Transport};
-use crate::reply::Answer;
-use crate::router::{Router, RouterError, Table};
-use run::Runner;
+use crate::reply::{Answer, BoxError};
+use crate::router::{Plan, Repeats, Router, RouterError, Table};
+use run::{Runner, chain};
 
 /// Types without a handler that are remembered, so that each is logged once.
 const UNHANDLED_TYPES_MAX: usize = 1_000;
@@ -30,6 +31,10 @@ const UNHANDLED_TYPES_MAX: usize = 1_000;
 pub(crate) enum Outcome {
     /// A handler took it.
     Handled(Answer),
+    /// It had been handled before; it is acknowledged.
+    Repeated,
+    /// It is too old to be handled; it is acknowledged.
+    Stale,
     /// No handler is there; it is acknowledged, since pushing it again would not help.
     NoHandler,
     /// Nobody took it; the platform will push it again.
@@ -51,6 +56,12 @@ pub(crate) enum Failure {
     /// Too many events wait for handlers.
     #[error("too many handlers are running")]
     Busy,
+    /// It is a repeat of an event that is still being handled.
+    #[error("the event is being handled")]
+    InFlight,
+    /// Whether it is a repeat could not be found out, or could not be kept.
+    #[error("the store failed")]
+    Store,
     /// No handler is there, and the router is strict.
     #[error("no handler")]
     NoHandler,
@@ -69,6 +80,7 @@ pub(crate) struct Dispatcher {
 struct Inner {
     table: Arc<Table>,
     runner: Runner,
+    dedup: Option<Dedup>,
     strict: bool,
     unhandled: Mutex<BTreeSet<String>>,
 }
@@ -77,10 +89,17 @@ impl Dispatcher {
     /// Puts a router to work, unless it is wrong.
     pub(crate) fn new(router: Router) -> Result<Self, RouterError> {
         let (table, handlers, policy) = router.into_parts()?;
+        let runner = Runner::new(handlers, &policy);
+        let dedup = match policy.repeats {
+            Repeats::Default => Some(Dedup::default()),
+            Repeats::Drop(dedup) => Some(dedup),
+            Repeats::Handle => None,
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 table,
-                runner: Runner::new(handlers, &policy),
+                runner,
+                dedup,
                 strict: policy.strict,
                 unhandled: Mutex::default(),
             }),
@@ -124,10 +143,49 @@ impl Dispatcher {
 
 impl Inner {
     async fn handle(&self, delivery: Delivery) -> Outcome {
-        if !self.table.has(&delivery.meta().event_type) {
-            return self.unhandled(delivery.meta());
-        }
-        match self.runner.run(delivery).await {
+        let meta = delivery.meta();
+        let handled = match (self.table.plan(meta), &self.dedup) {
+            (Plan::NoHandler, _) => return self.unhandled(meta),
+            (Plan::Drop, _) => {
+                let age = meta.age().unwrap_or_default().as_secs();
+                tracing::info!(event.id = %meta.event_id, "dropped `{}`, which is {age} s old (acked)", meta.event_type);
+                return Outcome::Stale;
+            }
+            (Plan::Ask, _) | (Plan::Handle, None) => self.runner.run(delivery).await,
+            (Plan::Handle, Some(dedup)) => return self.once(dedup, delivery).await,
+        };
+        handled.map_or_else(Outcome::Failed, Outcome::Handled)
+    }
+
+    /// Handles an event unless it is a repeat.
+    async fn once(&self, dedup: &Dedup, delivery: Delivery) -> Outcome {
+        let log = delivery.clone();
+        let meta = log.meta();
+        let failed = |error: BoxError| {
+            let error = chain(&error);
+            tracing::error!(event.id = %meta.event_id, %error, "the store of repeats failed for `{}`", meta.event_type);
+            Failure::Store
+        };
+        let repeated = |what| tracing::debug!(event.id = %meta.event_id, "a repeat of `{}` {what}", meta.event_type);
+        let in_flight = match dedup.begin(&delivery).await {
+            Ok(Repeat::New(in_flight)) => Some(in_flight),
+            Ok(Repeat::Unknown) => None,
+            Ok(Repeat::Done) => {
+                repeated("(acked)");
+                return Outcome::Repeated;
+            }
+            Ok(Repeat::Busy) => {
+                repeated("whose handler is still running; it comes again");
+                return Outcome::Failed(Failure::InFlight);
+            }
+            Err(error) => return Outcome::Failed(failed(error)),
+        };
+        let handled = self.runner.run(delivery).await;
+        let kept = match in_flight {
+            Some(in_flight) => in_flight.end(handled.is_ok()).await.map_err(failed),
+            None => Ok(()),
+        };
+        match handled.and_then(|answer| kept.map(|()| answer)) {
             Ok(answer) => Outcome::Handled(answer),
             Err(failure) => Outcome::Failed(failure),
         }
@@ -177,4 +235,4 @@ impl std::fmt::Debug for Dispatcher {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

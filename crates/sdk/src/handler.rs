@@ -1,5 +1,6 @@
 //! Handlers: async functions whose arguments are extractors.
 
+use std::any::TypeId;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -9,6 +10,19 @@ use serde_json::Value;
 use crate::delivery::Delivery;
 use crate::extract::{Event, Extract};
 use crate::reply::{Answer, BoxError, IntoReply};
+
+/// The callbacks of the platform: each wants its answer at once, and none is pushed again.
+const CALLBACKS: [&str; 4] = [
+    "card.action.trigger",
+    "card.action.trigger_v1",
+    "profile.view.get",
+    "url.preview.get",
+];
+
+/// Whether this type is a callback.
+pub(crate) fn is_callback(event_type: &str) -> bool {
+    CALLBACKS.contains(&event_type)
+}
 
 /// What a handler does with one event.
 pub(crate) type Handling = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
@@ -25,6 +39,8 @@ pub(crate) type Handling = Pin<Box<dyn Future<Output = Result<Answer, BoxError>>
 pub trait Handler<M, S>: Clone + Send + Sync + 'static {
     /// The event type it is for.
     const KEY: &'static str;
+    /// Whether the platform waits for a reply.
+    fn replies() -> bool;
     /// Handles one event.
     fn call(self, delivery: Delivery, state: S) -> impl Future<Output = Result<Answer, BoxError>> + Send + 'static;
 }
@@ -51,10 +67,15 @@ macro_rules! handlers {
             Fut: Future<Output = Out> + Send + 'static,
             Out: IntoReply<T::Reply> + 'static,
             T: EventType,
+            T::Reply: 'static,
             S: Send + Sync + 'static,
             $($arg: Extract<S> + 'static,)*
         {
             const KEY: &'static str = T::KEY;
+
+            fn replies() -> bool {
+                TypeId::of::<T::Reply>() != TypeId::of::<()>()
+            }
 
             #[expect(clippy::allow_attributes, reason = "whether the state is used depends on the arguments")]
             #[allow(unused_variables, reason = "whether the state is used depends on the arguments")]

@@ -23,11 +23,12 @@
 //! # }
 //! ```
 //!
-//! Events come at least once: a handler that must not run twice for one event remembers [`Meta::event_id`]. It has
-//! three seconds, after which the platform pushes the event again (after 15 s, 5 min, 1 h and 6 h).
+//! The platform pushes an event again when it hears nothing for three seconds (after 15 s, 5 min, 1 h and 6 h), or when
+//! the handler fails. Repeats of what was handled are dropped for eight hours, see [`Dedup`].
 
 mod app;
 mod clock;
+mod dedup;
 mod delivery;
 mod dispatch;
 mod extract;
@@ -43,6 +44,7 @@ mod ws;
 pub use larkspur_events as events;
 
 pub use app::{App, AppError, Domain};
+pub use dedup::{BoxFuture, Dedup, DedupStore, Deduplicated, Seen};
 pub use delivery::{Delivery, Meta, Transport};
 pub use extract::{Event, Extract, ExtractError, RawEvent, State};
 pub use handler::{Handler, RawHandler};

@@ -2,6 +2,7 @@
 
 mod error;
 mod policy;
+mod table;
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
@@ -12,14 +13,23 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::delivery::Delivery;
-use crate::handler::{Handler, Handling, RawHandler};
+use crate::handler::{Handler, Handling, RawHandler, is_callback};
 use crate::reply::{Answer, BoxError};
 use crate::service::{Handlers, Wrap, wrap};
 
 pub use error::RouterError;
-pub(crate) use policy::Policy;
+use policy::Stale;
+pub(crate) use policy::{Policy, Repeats};
+pub(crate) use table::{Plan, Table};
 
-type Route<S> = Arc<dyn Fn(Delivery, S) -> Handling + Send + Sync>;
+type Handle<S> = Arc<dyn Fn(Delivery, S) -> Handling + Send + Sync>;
+
+/// What handles one event type.
+struct Route<S> {
+    handle: Handle<S>,
+    /// Whether the platform waits for a reply.
+    replies: bool,
+}
 
 /// Event types and their handlers, and what holds for all of them. `S` is the state that handlers ask for with
 /// [`State`](crate::State), until [`Router::with_state`] brings it.
@@ -37,7 +47,8 @@ type Route<S> = Arc<dyn Fn(Delivery, S) -> Handling + Send + Sync>;
 #[must_use]
 pub struct Router<S = ()> {
     routes: BTreeMap<String, Route<S>>,
-    fallback: Option<Route<S>>,
+    fallback: Option<Handle<S>>,
+    stale: Stale<S>,
     layers: Vec<Wrap>,
     policy: Policy,
     twice: BTreeSet<String>,
@@ -49,6 +60,7 @@ impl<S> Default for Router<S> {
         Self {
             routes: BTreeMap::new(),
             fallback: None,
+            stale: Stale::Pass,
             layers: Vec::new(),
             policy: Policy::default(),
             twice: BTreeSet::new(),
@@ -62,6 +74,7 @@ impl<S> Clone for Router<S> {
         Self {
             routes: self.routes.clone(),
             fallback: self.fallback.clone(),
+            stale: self.stale.clone(),
             layers: self.layers.clone(),
             policy: self.policy.clone(),
             twice: self.twice.clone(),
@@ -90,14 +103,21 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Adds a handler for the event type of its first argument.
     pub fn on<M, H: Handler<M, S>>(self, handler: H) -> Self {
-        self.route(H::KEY, move |delivery, state| {
-            Box::pin(handler.clone().call(delivery, state))
-        })
+        let handle = move |delivery, state| -> Handling { Box::pin(handler.clone().call(delivery, state)) };
+        let replies = H::replies() || is_callback(H::KEY);
+        self.add(
+            H::KEY.to_owned(),
+            Route {
+                handle: Arc::new(handle),
+                replies,
+            },
+        )
     }
 
     /// Adds a handler for an event type that no struct exists for.
     pub fn on_raw<M, H: RawHandler<M, S>>(self, event_type: &str, handler: H) -> Self {
-        self.route(event_type, raw(handler))
+        let (handle, replies) = (raw(handler), is_callback(event_type));
+        self.add(event_type.to_owned(), Route { handle, replies })
     }
 
     /// Sets the handler for every event type that has no other. Without one, such events are acknowledged and logged,
@@ -106,7 +126,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         if self.fallback.is_some() {
             self.twice.insert("the fallback".to_owned());
         }
-        self.fallback = Some(Arc::new(raw(handler)));
+        self.fallback = Some(raw(handler));
         self
     }
 
@@ -122,7 +142,7 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     /// assert!(router.check().is_ok());
     /// ```
     pub fn merge(mut self, other: Self) -> Self {
-        self.merged_policy |= other.merged_policy || !other.layers.is_empty() || other.policy != Policy::default();
+        self.merged_policy |= other.merged_policy || other.has_policy();
         self.twice.extend(other.twice);
         for (event_type, route) in other.routes {
             self = self.add(event_type, route);
@@ -182,17 +202,22 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
 
     /// Brings the state that handlers ask for.
     pub fn with_state(self, state: S) -> Router {
-        let bind = |route: Route<S>| -> Route<()> {
+        let bind = |handle: Handle<S>| -> Handle<()> {
             let state = state.clone();
-            Arc::new(move |delivery, ()| route(delivery, state.clone()))
+            Arc::new(move |delivery, ()| handle(delivery, state.clone()))
+        };
+        let bind_route = |route: Route<S>| Route {
+            handle: bind(route.handle),
+            replies: route.replies,
         };
         Router {
             routes: self
                 .routes
                 .into_iter()
-                .map(|(event_type, route)| (event_type, bind(route)))
+                .map(|(event_type, route)| (event_type, bind_route(route)))
                 .collect(),
             fallback: self.fallback.map(bind),
+            stale: self.stale.map(bind),
             layers: self.layers,
             policy: self.policy,
             twice: self.twice,
@@ -214,8 +239,8 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
         self.policy.check()
     }
 
-    fn route(self, event_type: &str, route: impl Fn(Delivery, S) -> Handling + Send + Sync + 'static) -> Self {
-        self.add(event_type.to_owned(), Arc::new(route))
+    fn has_policy(&self) -> bool {
+        !self.layers.is_empty() || !matches!(self.stale, Stale::Pass) || !self.policy.is_default()
     }
 
     fn add(mut self, event_type: String, route: Route<S>) -> Self {
@@ -231,41 +256,25 @@ impl<S: Clone + Send + Sync + 'static> Router<S> {
     }
 }
 
-fn raw<M, S, H: RawHandler<M, S>>(handler: H) -> impl Fn(Delivery, S) -> Handling + Send + Sync + 'static {
-    move |delivery, state| Box::pin(handler.clone().call(delivery, state))
+fn raw<M, S: 'static, H: RawHandler<M, S>>(handler: H) -> Handle<S> {
+    Arc::new(move |delivery, state| Box::pin(handler.clone().call(delivery, state)))
+}
+
+impl<S> Clone for Route<S> {
+    fn clone(&self) -> Self {
+        Self {
+            handle: Arc::clone(&self.handle),
+            replies: self.replies,
+        }
+    }
 }
 
 impl Router {
     /// The handlers, the layers around them, and what holds for all.
     pub(crate) fn into_parts(self) -> Result<(Arc<Table>, Handlers, Policy), RouterError> {
         self.check()?;
-        let table = Arc::new(Table {
-            routes: self.routes,
-            fallback: self.fallback,
-        });
+        let table = Arc::new(Table::new(self.routes, self.fallback, self.stale));
         let handlers = Handlers::new(Arc::clone(&table), &self.layers);
         Ok((table, handlers, self.policy))
-    }
-}
-
-/// The handlers, complete.
-pub(crate) struct Table {
-    routes: BTreeMap<String, Route<()>>,
-    fallback: Option<Route<()>>,
-}
-
-impl Table {
-    /// Whether a handler is there for this type.
-    pub(crate) fn has(&self, event_type: &str) -> bool {
-        self.fallback.is_some() || self.routes.contains_key(event_type)
-    }
-
-    /// Starts the handler of an event.
-    pub(crate) fn handle(&self, delivery: Delivery) -> Handling {
-        let own = self.routes.get(&delivery.meta().event_type);
-        match own.or(self.fallback.as_ref()) {
-            Some(route) => route(delivery, ()),
-            None => Box::pin(async { Ok(Answer::default()) }),
-        }
     }
 }

@@ -201,6 +201,8 @@ impl Inner {
         match started.await {
             Outcome::Handled(Answer(Some(json))) => response(StatusCode::OK, json.into()),
             Outcome::Handled(Answer(None)) => success("success"),
+            Outcome::Repeated => success("handled before"),
+            Outcome::Stale => success("too old to be handled"),
             Outcome::NoHandler => success("no handler"),
             Outcome::Failed(failure) => response(
                 StatusCode::INTERNAL_SERVER_ERROR,

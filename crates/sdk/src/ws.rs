@@ -74,6 +74,10 @@ pub struct Report {
     pub handled: u64,
     /// Events that a handler failed on, which the platform pushes again.
     pub failed: u64,
+    /// Repeats of events that had been handled.
+    pub repeated: u64,
+    /// Events that were too old to be handled.
+    pub stale: u64,
     /// Events that no handler was there for.
     pub unhandled: u64,
     /// How often the connection was opened.
@@ -86,11 +90,17 @@ impl fmt::Display for Report {
             received,
             handled,
             failed,
+            repeated,
+            stale,
             unhandled,
             connections,
         } = self;
         write!(f, "received {received} events over {connections} connections: ")?;
-        write!(f, "{handled} handled, {failed} failed, {unhandled} without a handler")
+        write!(
+            f,
+            "{handled} handled, {failed} failed, {repeated} repeated, {stale} too old, "
+        )?;
+        write!(f, "{unhandled} without a handler")
     }
 }
 

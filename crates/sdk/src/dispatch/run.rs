@@ -128,7 +128,7 @@ impl Drop for Waiting<'_> {
 }
 
 /// An error and its sources, on one line.
-fn chain(error: &BoxError) -> String {
+pub(super) fn chain(error: &BoxError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -32,10 +32,10 @@ async fn handle(router: &Router, event_type: &str) -> Outcome {
         .await
 }
 
-fn failure(outcome: Outcome) -> Option<Failure> {
+pub(crate) fn failure(outcome: Outcome) -> Option<Failure> {
     match outcome {
         Outcome::Failed(failure) => Some(failure),
-        Outcome::Handled(_) | Outcome::NoHandler => None,
+        _ => None,
     }
 }
 
@@ -147,4 +147,35 @@ fn a_router_under_which_nothing_could_run_is_refused() {
     let zero = |router: Router| matches!(Dispatcher::new(router), Err(RouterError::Zero { .. }));
     assert!(zero(Router::new().concurrency(0)));
     assert!(zero(Router::new().time_limit(Duration::ZERO)));
+}
+
+#[tokio::test]
+async fn old_events_are_handled_dropped_or_routed_as_the_router_says() {
+    let own = async |_: Delivery| serde_json::json!("own");
+    let stale = async |_: Delivery| serde_json::json!("stale");
+    let router = Router::new()
+        .on_raw("a.seen_v1", own)
+        .on_raw("card.action.trigger", own);
+    let hour = Duration::from_hours(1);
+    let became = async |router: &Router, event_type: &str, age| {
+        let dispatcher = Dispatcher::new(router.clone()).unwrap();
+        let now = NOW.saturating_add(age);
+        match dispatcher
+            .start(envelope(event_type, "e1"), Transport::Webhook, now)
+            .await
+        {
+            Outcome::Handled(Answer(Some(json))) => String::from_utf8(json).unwrap(),
+            other => format!("{other:?}"),
+        }
+    };
+    let apart = router.clone().stale(hour, stale);
+    let drops = router.clone().drop_stale(hour);
+    assert_eq!(became(&router, "a.seen_v1", hour * 7).await, r#""own""#);
+    assert_eq!(became(&apart, "a.seen_v1", hour).await, r#""stale""#);
+    assert_eq!(became(&drops, "a.seen_v1", hour).await, "Stale");
+    for router in [apart, drops] {
+        assert_eq!(became(&router, "a.seen_v1", hour / 2).await, r#""own""#);
+        assert_eq!(became(&router, "card.action.trigger", hour).await, r#""own""#);
+        assert_eq!(became(&router, "a.new_v1", hour).await, "NoHandler");
+    }
 }

@@ -1,19 +1,45 @@
 //! What holds for all handlers of a router: how long they may take, how many run at once, and which events they see.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Router, RouterError};
+use super::{Handle, Router, RouterError, raw};
+use crate::dedup::Dedup;
+use crate::handler::RawHandler;
 
 /// Whoever needs longer should keep a queue of its own; the platform has pushed the event again several times by now.
 const TIME_LIMIT: Duration = Duration::from_mins(5);
 /// As many as a process can have open connections or files for without thought.
 const CONCURRENCY: usize = 256;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     pub(crate) time_limit: Duration,
     pub(crate) concurrency: usize,
     pub(crate) strict: bool,
+    pub(crate) repeats: Repeats,
+}
+
+/// What is done with repeats.
+#[derive(Clone, Debug)]
+pub(crate) enum Repeats {
+    /// They are dropped, as nothing else was said.
+    Default,
+    /// They are dropped by this.
+    Drop(Dedup),
+    /// They are handled.
+    Handle,
+}
+
+/// What is done with old events.
+pub(super) enum Stale<S> {
+    /// They are handled like others.
+    Pass,
+    /// Those of this age are acknowledged.
+    Drop { age: Duration },
+    /// Those of this age have a handler of their own.
+    Route { age: Duration, handle: Handle<S> },
 }
 
 impl Default for Policy {
@@ -22,11 +48,22 @@ impl Default for Policy {
             time_limit: TIME_LIMIT,
             concurrency: CONCURRENCY,
             strict: false,
+            repeats: Repeats::Default,
         }
     }
 }
 
 impl Policy {
+    pub(super) fn is_default(&self) -> bool {
+        let Self {
+            time_limit,
+            concurrency,
+            strict,
+            repeats,
+        } = self;
+        *time_limit == TIME_LIMIT && *concurrency == CONCURRENCY && !strict && matches!(repeats, Repeats::Default)
+    }
+
     pub(super) fn check(&self) -> Result<(), RouterError> {
         if self.concurrency == 0 {
             return Err(RouterError::Zero { limit: "concurrency" });
@@ -40,7 +77,7 @@ impl Policy {
     }
 }
 
-impl<S> Router<S> {
+impl<S: 'static> Router<S> {
     /// How long a handler may take, 5 minutes unless it is set. One that takes longer is dropped where it awaits, and
     /// its event counts as failed.
     pub fn time_limit(mut self, limit: Duration) -> Self {
@@ -60,5 +97,86 @@ impl<S> Router<S> {
     pub fn strict(mut self) -> Self {
         self.policy.strict = true;
         self
+    }
+
+    /// Drops repeats in another way than in memory for 8 hours.
+    pub fn dedup(mut self, dedup: Dedup) -> Self {
+        self.policy.repeats = Repeats::Drop(dedup);
+        self
+    }
+
+    /// Runs handlers for repeats too, for handlers that know them by themselves.
+    pub fn without_dedup(mut self) -> Self {
+        self.policy.repeats = Repeats::Handle;
+        self
+    }
+
+    /// Acknowledges events of this age without handling them. Callbacks are never too old.
+    pub fn drop_stale(mut self, age: Duration) -> Self {
+        self.stale = Stale::Drop { age };
+        self
+    }
+
+    /// Hands events of this age to this handler in place of their own. Callbacks are never too old.
+    ///
+    /// The platform tries for seven hours to deliver an event. Whoever restarts a machine because somebody asked for it
+    /// should not do so hours later:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use larkspur::{Meta, RawEvent, Router};
+    ///
+    /// async fn restart(_: RawEvent) {}
+    ///
+    /// async fn too_late(meta: Meta) {
+    ///     println!("{} is {:?} old, and nobody waits for it any more", meta.event_id, meta.age());
+    /// }
+    ///
+    /// let router: Router = Router::new()
+    ///     .on_raw("im.message.receive_v1", restart)
+    ///     .stale(Duration::from_mins(10), too_late);
+    /// ```
+    pub fn stale<M, H: RawHandler<M, S>>(mut self, age: Duration, handler: H) -> Self {
+        self.stale = Stale::Route {
+            age,
+            handle: raw(handler),
+        };
+        self
+    }
+}
+
+impl<S> Stale<S> {
+    pub(super) fn map<T>(self, bind: impl Fn(Handle<S>) -> Handle<T>) -> Stale<T> {
+        match self {
+            Self::Pass => Stale::Pass,
+            Self::Drop { age } => Stale::Drop { age },
+            Self::Route { age, handle } => Stale::Route {
+                age,
+                handle: bind(handle),
+            },
+        }
+    }
+}
+
+impl<S> Clone for Stale<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Pass => Self::Pass,
+            Self::Drop { age } => Self::Drop { age: *age },
+            Self::Route { age, handle } => Self::Route {
+                age: *age,
+                handle: Arc::clone(handle),
+            },
+        }
+    }
+}
+
+impl<S> fmt::Debug for Stale<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass => f.write_str("pass"),
+            Self::Drop { age } => write!(f, "drop after {age:?}"),
+            Self::Route { age, .. } => write!(f, "route after {age:?}"),
+        }
     }
 }
