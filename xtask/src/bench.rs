@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the real binary under load.
+//! `cargo xtask bench`: the real binary under load, and the SDK.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -11,27 +11,28 @@ use clap::ValueEnum;
 pub(crate) enum What {
     /// `larkspur serve`.
     Platform,
+    /// The SDK, and the official ones that `cargo xtask conformance` has installed.
+    Sdk,
 }
 
-/// Builds the binary and the bench, and runs it with what was asked for. The short form takes the unoptimized build,
+/// Builds what is measured and the bench, and runs it with what was asked for. The short form takes the unoptimized build,
 /// which the tests have made already, since it judges no speed.
 pub(crate) fn run(root: &Path, what: What, arguments: &[String]) -> anyhow::Result<ExitCode> {
     let smoke = arguments.iter().any(|argument| argument == "--smoke");
     let profile: &[&str] = if smoke { &[] } else { &["--release"] };
-    let command = ["build", "-q", "-p", "larkspur-cli", "-p", "larkspur-bench"];
+    let (name, packages): (_, &[&str]) = match what {
+        What::Platform => ("platform", &["-p", "larkspur-cli", "-p", "larkspur-bench"]),
+        What::Sdk => ("sdk", &["-p", "larkspur-bench"]),
+    };
     let mut cargo = Command::new("cargo");
-    let built = cargo.args(command).args(profile).current_dir(root).status();
+    cargo.args(["build", "-q"]).args(packages).args(profile);
+    let built = cargo.current_dir(root).status();
     if !built.context("cargo cannot be run")?.success() {
         return Ok(ExitCode::FAILURE);
     }
-    let What::Platform = what;
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "-q", "-p", "larkspur-bench"]).args(profile);
-    let ran = cargo
-        .args(["--", "platform"])
-        .args(arguments)
-        .current_dir(root)
-        .status();
+    let ran = cargo.args(["--", name]).args(arguments).current_dir(root).status();
     let passed = ran.context("cargo cannot be run")?.success();
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

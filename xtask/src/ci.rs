@@ -72,10 +72,14 @@ const CI: &[Step] = &[
         ],
     ),
     step(
-        "the benchmark, in short",
+        "the benchmark of the platform, in short",
         &["cargo", "xtask", "bench", "platform", "--smoke"],
     ),
     step("official SDKs", &["cargo", "xtask", "conformance"]),
+    step(
+        "the benchmark of the SDKs, in short",
+        &["cargo", "xtask", "bench", "sdk", "--smoke"],
+    ),
 ];
 
 /// Runs the tests.

@@ -34,7 +34,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measures the platform, each figure beside its floor; docs/bench.md says how to read it.
+    /// Measures the platform or the SDK, each figure beside its floor; docs/bench.md says how to read it.
     Bench {
         /// What to measure.
         #[arg(value_enum)]

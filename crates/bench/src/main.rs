@@ -1,6 +1,8 @@
-//! `larkspur-bench`: measures the real `larkspur serve` with a load generator and sinks in processes of their own.
+//! `larkspur-bench`: measures the real `larkspur serve` with a load generator and sinks in processes of their own, and
+//! the SDK beside what is unavoidable and beside the official ones.
 //!
-//! `cargo xtask bench platform` builds both in release and starts this; docs/bench.md says how to read what it prints.
+//! `cargo xtask bench platform` and `cargo xtask bench sdk` build it in release and start it; docs/bench.md says how to
+//! read what it prints.
 
 mod case;
 mod event;
@@ -14,6 +16,8 @@ mod process;
 mod record;
 mod report;
 mod role;
+mod sdk;
+mod seed;
 mod shim;
 
 use std::process::ExitCode;
@@ -21,7 +25,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "larkspur-bench", about = "Measures a Larkspur platform.")]
+#[command(name = "larkspur-bench", about = "Measures Larkspur.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -31,6 +35,8 @@ struct Cli {
 enum Command {
     /// Measures the platform, each figure beside its floor.
     Platform(Options),
+    /// Measures the SDK, each figure beside its floor and the official SDKs.
+    Sdk(sdk::SdkOptions),
     /// One of the processes that a measurement is made of.
     #[command(hide = true)]
     Role {
@@ -74,6 +80,10 @@ fn main() -> anyhow::Result<ExitCode> {
             process::raise_file_limit()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(case::run_all(options))
+        }
+        Command::Sdk(options) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(sdk::run_all(options))
         }
         Command::Role { role, spec } => {
             process::raise_file_limit()?;

@@ -34,6 +34,11 @@ impl Peer {
         if let Some(shim) = shim {
             shim.apply(&mut command);
         }
+        Self::run(&name, command)
+    }
+
+    /// Starts a program that speaks as the parts do.
+    pub(crate) fn run(name: &str, mut command: Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -43,7 +48,7 @@ impl Peer {
         let stdin = child.stdin.take().context("the part has no stdin")?;
         let stdout = child.stdout.take().context("the part has no stdout")?;
         Ok(Self {
-            name,
+            name: name.to_owned(),
             child,
             stdin,
             lines: BufReader::new(stdout).lines(),
@@ -60,6 +65,11 @@ impl Peer {
 
     /// Tells it something, and reads its answer.
     pub(crate) async fn ask<T: DeserializeOwned>(&mut self, command: &role::Command) -> Result<T> {
+        self.tell(command).await
+    }
+
+    /// Tells it something of its own, and reads its answer.
+    pub(crate) async fn tell<T: DeserializeOwned>(&mut self, command: &impl Serialize) -> Result<T> {
         let mut line = serde_json::to_vec(command)?;
         line.push(b'\n');
         self.stdin

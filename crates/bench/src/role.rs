@@ -4,7 +4,10 @@
 pub(crate) mod disk;
 pub(crate) mod echo;
 pub(crate) mod empty;
+pub(crate) mod gateway;
 pub(crate) mod load;
+pub(crate) mod sdk_client;
+pub(crate) mod sdk_webhook;
 pub(crate) mod sink;
 pub(crate) mod subscriber;
 
@@ -31,6 +34,14 @@ pub(crate) enum Role {
     Echo,
     /// Appends and syncs; the floor of what a commit costs.
     Disk,
+    /// Pushes events over a persistent connection to one client.
+    Gateway,
+    /// Takes events with Larkspur's SDK.
+    SdkClient,
+    /// Takes frames and acknowledges them; the floor of what a client costs.
+    BareClient,
+    /// Takes webhook requests with Larkspur's SDK, without a network.
+    SdkWebhook,
 }
 
 /// What a sink or a subscriber is asked.
@@ -65,6 +76,10 @@ impl Role {
             Self::Empty => empty::run(),
             Self::Echo => block_on(echo::run(parse(spec)?)),
             Self::Disk => disk::run(&parse(spec)?),
+            Self::Gateway => gateway::run(),
+            Self::SdkClient => sdk_client::run(&parse(spec)?),
+            Self::BareClient => sdk_client::run_bare(&parse(spec)?),
+            Self::SdkWebhook => sdk_webhook::run(&parse(spec)?),
         }
     }
 }
