@@ -141,7 +141,9 @@ impl Sink {
                 let challenge = challenge.challenge;
                 return Ok(Taken::Challenge(ChallengeReply { challenge }.write()));
             }
-            Incoming::Sealed(_) | Incoming::CardV1(_) => anyhow::bail!("the body is sealed twice, or an old card callback"),
+            Incoming::Sealed(_) | Incoming::CardV1(_) => {
+                anyhow::bail!("the body is sealed twice, or an old card callback")
+            }
         };
         let text = |name| message.header(name).with_context(|| format!("{name} is missing"));
         let (timestamp, nonce, signature) = (text(header::TIMESTAMP)?, text(header::NONCE)?, text(header::SIGNATURE)?);
