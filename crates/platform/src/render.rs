@@ -2,9 +2,8 @@
 
 use larkspur_catalog::Schema;
 use larkspur_store::{App, DeliveryId, EventRow};
-use larkspur_wire::envelope;
+use larkspur_wire::{envelope, sha256};
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use crate::projection::project;
 use crate::settings::WithheldField;
@@ -61,10 +60,12 @@ fn ticket_payload(event: &EventRow, app: &App) -> Option<serde_json::Value> {
 /// 32 bytes that a push makes its initialisation vector, nonce and message id of: the same for the same attempt, and
 /// nobody without the App Secret can tell them.
 pub fn push_seed(app: &App, delivery: DeliveryId, attempt: u32) -> [u8; 32] {
-    let hash = Sha256::new()
-        .chain_update(app.app_secret.expose())
-        .chain_update(delivery.0.to_be_bytes());
-    hash.chain_update(attempt.to_be_bytes()).finalize().into()
+    let parts: [&[u8]; 3] = [
+        app.app_secret.expose().as_bytes(),
+        &delivery.0.to_be_bytes(),
+        &attempt.to_be_bytes(),
+    ];
+    sha256(parts)
 }
 
 fn projected(payload: &[u8], withheld: &[String], instead: WithheldField) -> serde_json::Result<Box<RawValue>> {

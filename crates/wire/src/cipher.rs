@@ -10,9 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit, KeyIvInit};
-use sha2::{Digest, Sha256};
 
-use crate::Secret;
+use crate::{Secret, sha256};
 
 const BLOCK_BYTES: usize = 16;
 
@@ -111,5 +110,5 @@ impl fmt::Debug for Opener {
 }
 
 fn aes_key(encrypt_key: &Secret) -> [u8; 32] {
-    Sha256::digest(encrypt_key.expose()).into()
+    sha256([encrypt_key.expose().as_bytes()])
 }

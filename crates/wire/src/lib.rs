@@ -13,6 +13,7 @@ mod detail;
 pub mod endpoint;
 pub mod envelope;
 pub mod frame;
+mod hash;
 pub mod header;
 mod id;
 pub mod open_api;
@@ -23,6 +24,7 @@ mod time;
 
 pub use cipher::{OpenError, Opener, open, seal, seal_body};
 pub use frame::FRAGMENT_BYTES_MAX;
+pub use hash::sha256;
 pub use id::{AppId, EventId, EventType, IdError, MessageId, Scope, TenantKey, hex};
 pub use reassembly::{Limits as ReassemblyLimits, Reassembly, ReassemblyError};
 pub use secret::Secret;

@@ -5,11 +5,10 @@
 
 mod recipe;
 
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha1::{Digest, Sha1};
 use subtle::ConstantTimeEq;
 
-use crate::{Secret, hex};
+use crate::{Secret, hex, sha256};
 
 pub use recipe::WrongRecipe;
 
@@ -28,24 +27,30 @@ impl Signed<'_> {
     /// Whether a signature fits, and then the hash that it is: no other request has the same. Takes the same time for
     /// every signature of the right length; upper-case digits are taken too.
     pub fn check(&self, encrypt_key: &Secret, signature: &str) -> Option<[u8; 32]> {
-        let hash = self.hash::<Sha256>(encrypt_key);
+        let hash = self.sha256(encrypt_key);
         let given = unhex::<32>(signature)?;
-        bool::from(given.ct_eq(&hash[..])).then(|| hash.into())
+        bool::from(given.ct_eq(&hash)).then_some(hash)
     }
 
     /// Whether a signature of the old card callback fits, in constant time.
     pub fn check_card_v1(&self, verification_token: &Secret, signature: &str) -> bool {
-        let hash = self.hash::<Sha1>(verification_token);
-        unhex::<20>(signature).is_some_and(|given| given.ct_eq(&hash[..]).into())
+        let hash = self.sha1(verification_token);
+        unhex::<20>(signature).is_some_and(|given| given.ct_eq(&hash).into())
     }
 
-    fn hash<D: Digest>(&self, key: &Secret) -> sha2::digest::Output<D> {
-        D::new()
-            .chain_update(self.timestamp)
-            .chain_update(self.nonce)
-            .chain_update(key.expose())
-            .chain_update(self.body)
-            .finalize()
+    fn sha256(&self, key: &Secret) -> [u8; 32] {
+        sha256(self.parts(key))
+    }
+
+    fn sha1(&self, key: &Secret) -> [u8; 20] {
+        let hash = self.parts(key).into_iter().fold(Sha1::new(), Sha1::chain_update);
+        hash.finalize().into()
+    }
+
+    fn parts<'b>(&'b self, key: &'b Secret) -> [&'b [u8]; 4] {
+        let text = [self.timestamp, self.nonce, key.expose()];
+        let [timestamp, nonce, key] = text.map(str::as_bytes);
+        [timestamp, nonce, key, self.body]
     }
 }
 
@@ -60,7 +65,7 @@ impl Signed<'_> {
 /// ```
 pub fn sign(timestamp: &str, nonce: &str, encrypt_key: &Secret, body: &[u8]) -> String {
     let signed = Signed { timestamp, nonce, body };
-    hex(&signed.hash::<Sha256>(encrypt_key))
+    hex(&signed.sha256(encrypt_key))
 }
 
 /// Whether a signature fits, in constant time; upper-case digits are taken too.
@@ -72,7 +77,7 @@ pub fn verify(timestamp: &str, nonce: &str, encrypt_key: &Secret, body: &[u8], s
 /// The signature of the old card callback (`card.action.trigger_v1`): SHA-1, with the Verification Token as key.
 pub fn sign_card_v1(timestamp: &str, nonce: &str, verification_token: &Secret, body: &[u8]) -> String {
     let signed = Signed { timestamp, nonce, body };
-    hex(&signed.hash::<Sha1>(verification_token))
+    hex(&signed.sha1(verification_token))
 }
 
 /// The bytes of hexadecimal text of exactly this length.

@@ -4,11 +4,9 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
 
 use super::Signed;
-use crate::{Secret, hex};
+use crate::{Secret, hex, sha256};
 
 /// SHA-256 works on blocks of this size, which is what an HMAC pads its key to.
 const HMAC_BLOCK_BYTES: usize = 64;
@@ -62,19 +60,19 @@ impl WrongRecipe {
         signature: &str,
     ) -> Option<Self> {
         let is = |hash: &[u8]| signature.eq_ignore_ascii_case(&hex(hash)) || signature == BASE64.encode(hash);
-        if signature == BASE64.encode(request.hash::<Sha256>(encrypt_key)) {
+        if signature == BASE64.encode(request.sha256(encrypt_key)) {
             return Some(Self::Base64);
         }
-        if is(&request.hash::<Sha256>(&Secret::default())) {
+        if is(&request.sha256(&Secret::default())) {
             return Some(Self::NoKey);
         }
-        if is(&request.hash::<Sha256>(verification_token)) {
+        if is(&request.sha256(verification_token)) {
             return Some(Self::TokenAsKey);
         }
-        if is(&request.hash::<Sha1>(verification_token)) || is(&request.hash::<Sha1>(encrypt_key)) {
+        if is(&request.sha1(verification_token)) || is(&request.sha1(encrypt_key)) {
             return Some(Self::Sha1);
         }
-        if opened.is_some_and(|body| is(&Signed { body, ..*request }.hash::<Sha256>(encrypt_key))) {
+        if opened.is_some_and(|body| is(&Signed { body, ..*request }.sha256(encrypt_key))) {
             return Some(Self::OpenedBody);
         }
         let Signed { timestamp, nonce, body } = *request;
@@ -94,20 +92,12 @@ impl WrongRecipe {
 fn hmac(key: &[u8], before: &[u8], body: &[u8]) -> [u8; 32] {
     let mut padded = [0; HMAC_BLOCK_BYTES];
     if key.len() > HMAC_BLOCK_BYTES {
-        padded[..32].copy_from_slice(&Sha256::digest(key));
+        padded[..32].copy_from_slice(&sha256([key]));
     } else {
         padded[..key.len()].copy_from_slice(key);
     }
-    let inner = Sha256::new()
-        .chain_update(padded.map(|byte| byte ^ 0x36))
-        .chain_update(before)
-        .chain_update(body)
-        .finalize();
-    Sha256::new()
-        .chain_update(padded.map(|byte| byte ^ 0x5c))
-        .chain_update(inner)
-        .finalize()
-        .into()
+    let inner = sha256([&padded.map(|byte| byte ^ 0x36)[..], before, body]);
+    sha256([&padded.map(|byte| byte ^ 0x5c)[..], &inner])
 }
 
 #[cfg(test)]
@@ -133,7 +123,7 @@ mod tests {
             nonce: "n",
             body: b"sealed",
         };
-        let right = request.hash::<Sha256>(&key);
+        let right = request.sha256(&key);
         let hmac_of = |key: &[u8], before: &[u8]| hex(&hmac(key, before, b"sealed"));
         let wrong = [
             (BASE64.encode(right), WrongRecipe::Base64),
