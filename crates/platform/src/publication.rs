@@ -5,10 +5,9 @@ mod compact;
 mod error;
 
 use larkspur_catalog::{Catalog, EventTypeFacts};
-use larkspur_wire::{AppId, EventId, EventType, TenantKey, TimestampMs};
+use larkspur_wire::{AppId, EventId, EventType, TenantKey, TimestampMs, sha256};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use crate::settings::{PublishSettings, UnverifiedTypes};
 
@@ -108,23 +107,17 @@ impl<'a> Publication<'a> {
         })
     }
 
-    /// SHA-256 over everything the producer said, by which a repeated event id is told from a reused one.
+    /// SHA-256 over everything the producer said besides the payload, by which, together with the payload, a repeated
+    /// event id is told from a reused one.
     pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
         let tenant_key = self.tenant_key.as_ref().map_or("", TenantKey::as_str);
         let app_id = self.app_id.as_ref().map_or("", AppId::as_str);
         let create_time = self.create_time.map(|time| time.0.to_string()).unwrap_or_default();
-        for part in [
-            self.event_type.as_str(),
-            tenant_key,
-            app_id,
-            &create_time,
-            &self.payload,
-        ] {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part);
-        }
-        hash.finalize().into()
+        let parts = [self.event_type.as_str(), tenant_key, app_id, &create_time];
+        // With their lengths, so that no two publications are the same text.
+        let lengths = parts.map(|part| part.len().to_le_bytes());
+        let both = lengths.iter().zip(parts);
+        sha256(both.flat_map(|(length, part)| [&length[..], part.as_bytes()]))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use larkspur_store::{Accepted, DeliveryId, NewDelivery, NewEvent, Start, StoreError, WAITING};
 use larkspur_wire::AppId;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::failed;
 use crate::registry::{SAVE_BINDING, all};
@@ -10,9 +10,9 @@ use crate::row::{parsed, read_delivery_id, write_withheld};
 use crate::write::execute;
 
 // By the unique index on event.id.
-pub(crate) const DIGEST: &str = "SELECT seq, digest FROM event WHERE id = ?1";
+pub(crate) const KNOWN: &str = "SELECT seq, digest, payload FROM event WHERE id = ?1";
 const NEW_EVENT: &str = "INSERT INTO event (id, event_type, tenant_key, create_time, accepted_at, digest, payload) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING";
 const NEW_DELIVERY: &str = "INSERT INTO delivery \
      (id, event_seq, app_id, withheld, state, leased, due_at, attempts, generation, order_key) \
      VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, 0, ?5, ?7)";
@@ -34,22 +34,6 @@ pub(crate) fn bytes(event: &NewEvent) -> usize {
 
 /// Stores one event, or says why not.
 pub(crate) fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreError> {
-    let known: Option<(i64, Vec<u8>)> = tx
-        .prepare_cached(DIGEST)
-        .and_then(|mut statement| {
-            statement
-                .query_row([event.id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()
-        })
-        .map_err(failed(ACCEPT))?;
-    if let Some((seq, digest)) = known {
-        let same = digest == event.digest;
-        return if same {
-            Ok(Accepted::Repeated(deliveries_of(tx, seq)?))
-        } else {
-            Ok(Accepted::Conflict)
-        };
-    }
     let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
     let row = params![
         event.id.as_str(),
@@ -60,7 +44,9 @@ pub(crate) fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accep
         event.digest,
         &event.payload[..],
     ];
-    execute(tx, ACCEPT, NEW_EVENT, row)?;
+    if execute(tx, ACCEPT, NEW_EVENT, row)? == 0 {
+        return accept_again(tx, event);
+    }
     let seq = tx.last_insert_rowid();
     for delivery in &event.deliveries {
         accept_delivery(tx, event, seq, delivery)?;
@@ -69,6 +55,23 @@ pub(crate) fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accep
         execute(tx, ACCEPT, SAVE_BINDING, params![key.kind, key.id, app_id.as_str()])?;
     }
     Ok(Accepted::New)
+}
+
+/// An event whose id is known.
+fn accept_again(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreError> {
+    let compare = |row: &Row<'_>| {
+        let same = row.get_ref(1)?.as_blob()? == event.digest && row.get_ref(2)?.as_blob()? == event.payload;
+        Ok((row.get(0)?, same))
+    };
+    let (seq, same) = tx
+        .prepare_cached(KNOWN)
+        .and_then(|mut statement| statement.query_row([event.id.as_str()], compare))
+        .map_err(failed(ACCEPT))?;
+    if same {
+        Ok(Accepted::Repeated(deliveries_of(tx, seq)?))
+    } else {
+        Ok(Accepted::Conflict)
+    }
 }
 
 fn accept_delivery(

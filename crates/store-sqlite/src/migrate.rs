@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_due_covers.sql"),
     include_str!("../migrations/0003_due_by_app.sql"),
     include_str!("../migrations/0004_log_by_time.sql"),
+    include_str!("../migrations/0005_plain_numbers.sql"),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT";

@@ -5,15 +5,14 @@ use larkspur_wire::{AppId, EventId, TimestampMs};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use crate::accept::{DELIVERIES_OF, DIGEST, PREDECESSOR};
+use crate::accept::{DELIVERIES_OF, KNOWN, PREDECESSOR};
 use crate::log::statements::{
     DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
     select_deliveries, select_deliveries_end, select_delivery, select_event, select_events, select_events_end,
     select_feed, select_pending, select_pending_count, select_trimmable, select_trimmable_end,
 };
 use crate::queue::{
-    BACKLOG, DEAD_COUNT, DUE, LEASE, LEASED, NEW_ATTEMPT, NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND,
-    SETTLE,
+    BACKLOG, DEAD_COUNT, DUE, LEASE, LEASED, NEXT_DUE, NUMBER, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND, SETTLE,
 };
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
 use crate::{Options, open};
@@ -59,7 +58,7 @@ fn plain((sql, index): (&str, &'static str)) -> (Select, &'static str) {
 #[test]
 fn the_queue_finds_its_rows_by_index() {
     let statements = [
-        (DIGEST, EVENT_ID),
+        (KNOWN, EVENT_ID),
         (DELIVERIES_OF, "delivery_by_event (event_seq=?)"),
         (DUE, "COVERING INDEX delivery_due (app_id=? AND due_at<?)"),
         (LEASE, SEQ),
@@ -77,7 +76,7 @@ fn the_queue_finds_its_rows_by_index() {
         // The plan of an update does not say that the index covers it; `SCAN … USING INDEX` is all there is.
         (RELEASE, "INDEX delivery_due"),
         (SETTLE, DELIVERY_ID),
-        (NEW_ATTEMPT, DELIVERY_ID),
+        (NUMBER, DELIVERY_ID),
         (RESEND, DELIVERY_ID),
         (PENDING_COUNT, "INDEX delivery_due"),
         (DEAD_COUNT, "INDEX delivery_dead"),

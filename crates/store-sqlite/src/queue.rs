@@ -6,9 +6,9 @@ use larkspur_store::{
     Settlement, StoreError, Verdict, WAITING, Want,
 };
 use larkspur_wire::{EventId, TimestampMs};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction, params};
 
-use crate::accept::{ACCEPT, DIGEST, accept_one, bytes};
+use crate::accept::{ACCEPT, KNOWN, accept_one, bytes};
 use crate::lanes::Lane;
 use crate::registry::all;
 use crate::row::{DEAD, DELIVERED, DELIVERY_COLUMNS_LEN, PENDING, parsed, read_delivery, read_event, write_mode};
@@ -35,14 +35,16 @@ pub(crate) const RELEASE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WH
 
 // By the unique index on delivery.id.
 pub(crate) const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5 \
-     WHERE id = ?1 AND generation = ?2 AND state = 0";
+     WHERE id = ?1 AND generation = ?2 AND state = 0 RETURNING seq";
+// By the unique index on delivery.id.
+pub(crate) const NUMBER: &str = "SELECT seq FROM delivery WHERE id = ?1";
 // By the unique index on delivery.id and delivery_in_order.
 pub(crate) const RELEASE_NEXT: &str = "UPDATE delivery SET due_at = ?2 WHERE due_at = ?3 AND seq = (\
      SELECT min(next.seq) FROM delivery AS next JOIN delivery AS done ON done.id = ?1 \
      WHERE next.state = 0 AND next.app_id = done.app_id AND next.order_key = done.order_key)";
-pub(crate) const NEW_ATTEMPT: &str = "INSERT INTO attempt \
+const NEW_ATTEMPT: &str = "INSERT INTO attempt \
      (delivery_seq, number, started_at, mode, target, code, took_us, answer, error) \
-     SELECT seq, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM delivery WHERE id = ?1";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 // By the unique index on delivery.id.
 pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, due_at = ?2, generation = generation + 1 \
@@ -68,13 +70,22 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
         Verdict::Dead => (DEAD, None),
     };
     let row = params![id, generation, state, due_at, attempt.number];
-    let settled = execute(tx, DOING, SETTLE, row)?;
-    if *in_order && settled > 0 && state != PENDING {
+    let seq = |sql, params: &[&dyn ToSql]| -> Result<Option<i64>, StoreError> {
+        let mut statement = tx.prepare_cached(sql).map_err(failed(DOING))?;
+        let found = statement.query_row(params, |row| row.get(0)).optional();
+        found.map_err(failed(DOING))
+    };
+    let settled = seq(SETTLE, row)?;
+    if *in_order && settled.is_some() && state != PENDING {
         execute(tx, DOING, RELEASE_NEXT, params![id, attempt.started_at.0, WAITING.0])?;
     }
+    // Whoever settles too late has made an attempt all the same.
+    let Some(seq) = settled.map_or_else(|| seq(NUMBER, params![id]), |seq| Ok(Some(seq)))? else {
+        return Ok(());
+    };
     let took_us = i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX);
     let row = params![
-        id,
+        seq,
         attempt.number,
         attempt.started_at.0,
         write_mode(attempt.mode),
@@ -227,7 +238,7 @@ impl DeliveryQueue for SqliteStore {
 /// The number of an event, for queries by event id.
 pub(crate) fn event_seq(connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
     const DOING: &str = "read an event";
-    let mut statement = connection.prepare_cached(DIGEST).map_err(failed(DOING))?;
+    let mut statement = connection.prepare_cached(KNOWN).map_err(failed(DOING))?;
     statement
         .query_row([id.as_str()], |row| row.get(0))
         .optional()

@@ -65,7 +65,8 @@ pub struct NewEvent {
     pub accepted_at: TimestampMs,
     /// The payload, compact JSON, as published.
     pub payload: Bytes,
-    /// SHA-256 over what was published: the same id with another digest is a conflict.
+    /// SHA-256 over what was published besides the payload: the same id with another digest, or another payload, is a
+    /// conflict.
     pub digest: [u8; 32],
     /// One per app that receives it.
     pub deliveries: Vec<NewDelivery>,

@@ -54,11 +54,12 @@ pub async fn a_batch_that_cannot_be_stored_leaves_nothing(store: &dyn Store) {
 /// A reused id is refused for itself alone.
 pub async fn another_event_under_the_same_id_is_a_conflict_and_fails_no_other(store: &dyn Store) {
     accept(store, vec![event(1, &[1])]).await;
-    let mut other = event(1, &[1]);
+    let (mut other, mut another) = (event(1, &[1]), event(1, &[1]));
     other.digest = [9; 32];
+    another.payload = br#"{"n":9}"#.as_slice().into();
     assert_eq!(
-        accept(store, vec![event(2, &[]), other, event(3, &[])]).await,
-        [Accepted::New, Accepted::Conflict, Accepted::New]
+        accept(store, vec![event(2, &[]), other, another, event(3, &[])]).await,
+        [Accepted::New, Accepted::Conflict, Accepted::Conflict, Accepted::New]
     );
     let stored = store
         .event(&event_id(1))

@@ -35,8 +35,8 @@ pub(super) struct Reference {
 
 impl Reference {
     pub(super) fn accept(&mut self, event: &NewEvent) -> Accepted {
-        if let Some((_, digest)) = self.events.get(&event.id) {
-            if *digest != event.digest {
+        if let Some((known, digest)) = self.events.get(&event.id) {
+            if *digest != event.digest || known.payload != event.payload {
                 return Accepted::Conflict;
             }
             let of_event = self.rows.iter().filter(|row| row.delivery.event_id == event.id);
