@@ -18,7 +18,7 @@ use crate::leased::Leased;
 use crate::publish::mode;
 use crate::push::Pushed;
 use crate::settle::Settled;
-use crate::webhook::{Endpoint, WebhookPush};
+use crate::webhook::WebhookPush;
 
 /// The log keeps this much of an answer: enough for an error page's message.
 const ANSWER_LOGGED_MAX: usize = 1_024;
@@ -118,7 +118,10 @@ impl Engine {
                     .event_url
                     .as_deref()
                     .ok_or_else(|| Hopeless("the app has no request URL".to_owned()))?;
-                let endpoint = Endpoint::parse(url).map_err(|error| Hopeless(error.to_string()))?;
+                let endpoint = self
+                    .webhook()
+                    .endpoint(url)
+                    .map_err(|error| Hopeless(error.to_string()))?;
                 let (attempt, signed_at) = match assumptions.retry_body {
                     RetryBody::Fresh => (number, started_at),
                     RetryBody::Identical => (0, leased.event.accepted_at),

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use larkspur_platform::{LaneLimits, Now, Scheduler};
+use larkspur_platform::{LaneLimits, Now, Place, Scheduler};
 use larkspur_store::{App, DeliveryId};
 use larkspur_wire::{AppId, TimestampMs};
 use tokio::sync::Notify;
+use tokio::time::{Instant as Deadline, timeout_at};
 
 use crate::leased::Leased;
 
@@ -22,6 +23,7 @@ pub(crate) struct Flights {
     /// its old generation, and its delivery pushed again.
     exchange: tokio::sync::Mutex<()>,
     due: Notify,
+    eased: Notify,
     started: Instant,
 }
 
@@ -38,6 +40,7 @@ impl Flights {
             generations: Mutex::default(),
             exchange: tokio::sync::Mutex::default(),
             due: Notify::new(),
+            eased: Notify::new(),
             started: Instant::now(),
         }
     }
@@ -60,10 +63,13 @@ impl Flights {
         let mut scheduler = self.scheduler();
         let before = scheduler.wake();
         let changed = change(&mut scheduler);
-        let is_news = scheduler.wake() != before;
+        let (is_news, eases) = (scheduler.wake() != before, scheduler.eases());
         drop(scheduler);
         if is_news {
             self.due.notify_one();
+        }
+        if eases {
+            self.eased.notify_waiters();
         }
         changed
     }
@@ -133,6 +139,26 @@ impl Flights {
     /// Returns when something is to be claimed at another time than was known.
     pub(crate) async fn rung(&self) {
         self.due.notified().await;
+    }
+
+    /// A place for a new delivery of an app that takes what it gets, waiting for one no longer than until `deadline`.
+    /// Answers whether there is one.
+    pub(crate) async fn place(&self, app: &AppId, clock: TimestampMs, deadline: Deadline) -> bool {
+        loop {
+            let eased = self.eased.notified();
+            let mut eased = std::pin::pin!(eased);
+            // From here on, or what eases between the question and the wait would be missed.
+            eased.as_mut().enable();
+            match self.scheduler().reserve(app, self.now(clock)) {
+                Place::Reserved => return true,
+                Place::OnDisk => return false,
+                Place::Soon => {}
+            }
+            if timeout_at(deadline, eased).await.is_err() {
+                self.scheduler().is_slow(app);
+                return false;
+            }
+        }
     }
 
     /// When a moment of the scheduler's own time comes.

@@ -16,6 +16,7 @@ use crate::activity::Activity;
 use crate::counters::{add, count};
 use crate::engine::{Engine, LEASE};
 use crate::leased::Leased;
+use crate::registry::Apps;
 use crate::resource::Subscribed;
 use places::Places;
 
@@ -140,15 +141,7 @@ impl Engine {
             Ok(audience) => audience,
             Err(refused) => return Ok(Err(refused)),
         };
-        let subscribed = Subscribed::of(&self.settings().publish, &publication, &apps);
-        let subject = Subject {
-            event_type: &publication.event_type,
-            facts: publication.facts,
-            tenant_key: publication.tenant_key.as_ref(),
-            audience: &audience,
-            resource_subscribed: subscribed.as_ref().map(|subscribed| subscribed as _),
-        };
-        let plan = Plan::new(&subject, apps.iter());
+        let plan = self.plan(&publication, &audience, &apps);
         let binds = match (&audience, plan.deliveries.is_empty()) {
             (Audience::Only(app_id), false) => binds(&publication)
                 .into_iter()
@@ -157,10 +150,22 @@ impl Engine {
             _ => Vec::new(),
         };
         bound_here.extend(binds.iter().cloned());
-        Ok(Ok(self.planned(publication, plan, binds, places)))
+        Ok(Ok(self.planned(publication, plan, binds, places).await))
     }
 
-    fn planned(
+    fn plan(&self, publication: &Publication<'_>, audience: &Audience, apps: &Apps) -> Plan {
+        let subscribed = Subscribed::of(&self.settings().publish, publication, apps);
+        let subject = Subject {
+            event_type: &publication.event_type,
+            facts: publication.facts,
+            tenant_key: publication.tenant_key.as_ref(),
+            audience,
+            resource_subscribed: subscribed.as_ref().map(|subscribed| subscribed as _),
+        };
+        Plan::new(&subject, apps.iter())
+    }
+
+    async fn planned(
         &self,
         publication: Publication<'_>,
         plan: Plan,
@@ -177,6 +182,11 @@ impl Engine {
             payload: publication.payload.clone().into(),
         };
         let key = order_key(&publication);
+        let mut deliveries = Vec::with_capacity(plan.deliveries.len());
+        for planned in &plan.deliveries {
+            let start = places.start(&planned.app.id, key.as_ref(), now).await;
+            deliveries.push(new_delivery(planned, start, now));
+        }
         let event = NewEvent {
             id: row.id.clone(),
             event_type: row.event_type.clone(),
@@ -185,11 +195,7 @@ impl Engine {
             accepted_at: now,
             payload: row.payload.clone(),
             digest: publication.digest(),
-            deliveries: plan
-                .deliveries
-                .iter()
-                .map(|planned| new_delivery(planned, places.start(&planned.app.id, key.as_ref(), now), now))
-                .collect(),
+            deliveries,
             lease_until: now.saturating_add(LEASE),
             binds,
         };

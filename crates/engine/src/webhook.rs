@@ -12,6 +12,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use tokio::time::Instant;
 use crate::call::{CallFailure, Reply};
 use crate::push::Pushed;
 use connector::{ConnectError, Reach};
+use endpoint::Endpoints;
 use exchange::{Cause, Exchange, ExchangeError};
 
 pub use challenge::ChallengeError;
@@ -33,6 +35,7 @@ pub use exchange::WebhookSetupError;
 #[derive(Clone, Debug)]
 pub(crate) struct WebhookClient {
     exchange: Exchange,
+    endpoints: Arc<Endpoints>,
     push_timeout: Duration,
     challenge_timeout: Duration,
     allow_private_addresses: bool,
@@ -64,12 +67,18 @@ impl WebhookClient {
         root_pem: Option<&[u8]>,
     ) -> Result<Self, WebhookSetupError> {
         Ok(Self {
+            endpoints: Arc::default(),
             exchange: Exchange::new(delivery.connect_timeout(), delivery.answer_bytes_max, root_pem)?,
             push_timeout: delivery.push_timeout(),
             challenge_timeout: delivery.challenge_timeout(),
             allow_private_addresses: delivery.allow_private_addresses,
             assumptions: assumptions.clone(),
         })
+    }
+
+    /// An app's URL, ready to be pushed to.
+    pub(crate) fn endpoint(&self, url: &str) -> Result<Arc<Endpoint>, EndpointError> {
+        self.endpoints.get(url)
     }
 
     /// Pushes one envelope. Status 200 within the deadline means that the app has it, whatever the body says.

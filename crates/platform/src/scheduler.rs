@@ -36,6 +36,17 @@ pub struct Now {
     pub elapsed: Duration,
 }
 
+/// Whether a new delivery may be pushed from memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It has its place, until it enters or gives the place back.
+    Reserved,
+    /// Its app takes what it gets, only not as fast as it comes: [`Scheduler::eases`] says when to ask again.
+    Soon,
+    /// It belongs on disk, due at once.
+    OnDisk,
+}
+
 /// When there is something to claim next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wake {
@@ -59,6 +70,7 @@ pub struct Scheduler<T> {
     starved: BTreeSet<AppId>,
     held: usize,
     held_bytes: usize,
+    eases: bool,
 }
 
 impl<T> Scheduler<T> {
@@ -72,6 +84,7 @@ impl<T> Scheduler<T> {
             starved: BTreeSet::new(),
             held: 0,
             held_bytes: 0,
+            eases: false,
         }
     }
 
@@ -99,20 +112,37 @@ impl<T> Scheduler<T> {
         queued.into_iter().map(|(delivery, _)| delivery).collect()
     }
 
-    /// Whether a new delivery of the app may be pushed from memory; it has its place then, until it enters or gives the
-    /// place back. If not, it belongs on disk, due at once.
-    pub fn reserve(&mut self, app: &AppId, now: Now) -> bool {
+    /// Asks for a place for a new delivery of the app.
+    pub fn reserve(&mut self, app: &AppId, now: Now) -> Place {
         let has_room_for_all = self.has_room_for_all();
         let limits = self.limits;
         let lane = self.lanes.entry(app.clone()).or_insert_with(|| Lane::new(limits));
         // Nothing overtakes what is due on disk.
-        let overtakes = lane.claiming || lane.next_due.is_some_and(|at| at <= now.clock);
-        let fits = !overtakes && lane.room(has_room_for_all) > 0 && lane.take(1, now.elapsed);
-        if fits {
-            lane.reserved += 1;
-            self.held += 1;
+        if lane.claiming || lane.next_due.is_some_and(|at| at <= now.clock) {
+            return Place::OnDisk;
         }
-        fits
+        if lane.room(has_room_for_all) == 0 {
+            let soon = has_room_for_all == Some(true) && lane.wait_for_room();
+            return if soon { Place::Soon } else { Place::OnDisk };
+        }
+        if !lane.take(1, now.elapsed) {
+            return Place::OnDisk;
+        }
+        lane.reserved += 1;
+        self.held += 1;
+        Place::Reserved
+    }
+
+    /// Nobody shall wait for this app any more, until it has taken everything that memory holds for it.
+    pub fn is_slow(&mut self, app: &AppId) {
+        if let Some(lane) = self.lanes.get_mut(app) {
+            lane.is_slow = true;
+        }
+    }
+
+    /// Whether an app that somebody waits for has got room since this was asked last.
+    pub fn eases(&mut self) -> bool {
+        std::mem::take(&mut self.eases)
     }
 
     /// Gives places back that were reserved and are not needed.
@@ -196,7 +226,12 @@ impl<T> Scheduler<T> {
         self.held = self.held.saturating_sub(1);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
         let mut next = None;
-        self.change(app, now, |lane| next = lane.ended(was_taken));
+        let mut eases = false;
+        self.change(app, now, |lane| {
+            next = lane.ended(was_taken);
+            eases = lane.eases();
+        });
+        self.eases |= eases;
         self.feed(now);
         next
     }
@@ -221,11 +256,6 @@ impl<T> Scheduler<T> {
             clock: self.timeline.first().map(|(at, _)| *at),
             elapsed: self.paced.first().map(|(at, _)| *at),
         }
-    }
-
-    /// Deliveries in memory: being pushed, queued, and places reserved.
-    pub fn held(&self) -> usize {
-        self.held
     }
 
     fn has_room_for_all(&self) -> Option<bool> {

@@ -1,15 +1,23 @@
 //! Room for what is being accepted.
 
+use std::time::Duration;
+
 use larkspur_store::Start;
 use larkspur_wire::{AppId, TimestampMs};
+use tokio::time::Instant;
 
 use crate::engine::{Engine, LEASE};
+
+/// A request waits this long for room when an app takes what it gets, only not as fast: what is written as due and claimed
+/// again costs more, and a producer that waits is one that does not outrun its apps.
+const WAIT_MAX: Duration = Duration::from_millis(250);
 
 /// Places in memory for deliveries that are being accepted. Dropped with some left, because the producer went away or the
 /// store failed, it gives them back; what was stored all the same is pushed when its lease has run out.
 pub(super) struct Places<'a> {
     engine: &'a Engine,
     reserved: Vec<AppId>,
+    deadline: Instant,
 }
 
 impl<'a> Places<'a> {
@@ -17,16 +25,16 @@ impl<'a> Places<'a> {
         Self {
             engine,
             reserved: Vec::new(),
+            deadline: Instant::now() + WAIT_MAX,
         }
     }
 
     /// How a delivery to the app begins. One that keeps an order is claimed from the store, which knows the order.
-    pub(super) fn start(&mut self, app_id: &AppId, order_key: Option<&String>, now: TimestampMs) -> Start {
+    pub(super) async fn start(&mut self, app_id: &AppId, order_key: Option<&String>, now: TimestampMs) -> Start {
         if let Some(key) = order_key {
             return Start::InOrder { key: key.clone() };
         }
-        let flights = self.engine.flights();
-        if !flights.scheduler().reserve(app_id, flights.now(now)) {
+        if !self.engine.flights().place(app_id, now, self.deadline).await {
             return Start::Due;
         }
         self.reserved.push(app_id.clone());

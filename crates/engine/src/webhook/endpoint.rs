@@ -1,6 +1,8 @@
 //! An app's webhook URL, parsed once so that nothing later has to ask whether it can be pushed to.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use url::{Host, Url};
 
@@ -54,6 +56,28 @@ impl Endpoint {
 
     pub(super) fn uri(&self) -> &http::Uri {
         &self.uri
+    }
+}
+
+/// URLs that were parsed before; a busy app's is asked for with every push.
+#[derive(Debug, Default)]
+pub(super) struct Endpoints(Mutex<HashMap<Box<str>, Arc<Endpoint>>>);
+
+/// When more than these are known, all are forgotten.
+const KNOWN_MAX: usize = 10_000;
+
+impl Endpoints {
+    pub(super) fn get(&self, url: &str) -> Result<Arc<Endpoint>, EndpointError> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = known.get(url) {
+            return Ok(Arc::clone(endpoint));
+        }
+        let endpoint = Arc::new(Endpoint::parse(url)?);
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(url.into(), Arc::clone(&endpoint));
+        Ok(endpoint)
     }
 }
 

@@ -50,6 +50,9 @@ pub(super) struct Lane<T> {
     pub(super) heard: Option<TimestampMs>,
     pub(super) claiming: bool,
     pub(super) listed: Listed,
+    /// Nobody waits for room here.
+    pub(super) is_slow: bool,
+    is_waited_for: bool,
     failures: u32,
     pace: Pace,
 }
@@ -65,6 +68,8 @@ impl<T> Lane<T> {
             heard: None,
             claiming: false,
             listed: Listed::Nowhere,
+            is_slow: false,
+            is_waited_for: false,
             failures: 0,
             pace: Pace::default(),
         }
@@ -149,9 +154,24 @@ impl<T> Lane<T> {
         if self.in_flight >= self.in_flight_max().max(1) {
             return None;
         }
-        let (next, _) = self.queue.pop_front()?;
+        let Some((next, _)) = self.queue.pop_front() else {
+            self.is_slow = false;
+            return None;
+        };
         self.in_flight += 1;
         Some(next)
+    }
+
+    /// Whether room will come soon: the app takes what it gets, and so far nobody waited in vain.
+    pub(super) fn wait_for_room(&mut self) -> bool {
+        let soon = !self.is_slow && self.failures == 0 && !self.limits.paused && self.rate().is_none();
+        self.is_waited_for |= soon;
+        soon
+    }
+
+    /// Whether those who wait for room are to look now.
+    pub(super) fn eases(&mut self) -> bool {
+        self.is_waited_for && self.has_room_for_a_batch(Some(true)) && std::mem::take(&mut self.is_waited_for)
     }
 
     pub(super) fn recovered(&mut self) {

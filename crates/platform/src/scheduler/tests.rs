@@ -25,7 +25,7 @@ fn scheduler() -> Scheduler<u32> {
 
 /// Reserves and enters; answers what is pushed at once, or `Err` when it belongs on disk.
 fn publish(scheduler: &mut Scheduler<u32>, to: &AppId, delivery: u32, at: Now) -> Result<Option<u32>, ()> {
-    if scheduler.reserve(to, at) {
+    if scheduler.reserve(to, at) == Place::Reserved {
         Ok(scheduler.enter(to, delivery, 1))
     } else {
         Err(())
@@ -41,7 +41,7 @@ fn so_many_are_pushed_at_once_and_the_next_when_one_ends() {
     assert_eq!(scheduler.ended(&to, 1, true, at), Some(3));
     assert_eq!(scheduler.ended(&to, 1, true, at), None);
     assert_eq!(scheduler.ended(&to, 1, true, at), None);
-    assert_eq!(scheduler.held(), 0);
+    assert_eq!(scheduler.held, 0);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn nothing_new_overtakes_what_is_due_on_disk() {
     assert_eq!(scheduler.claimed(&to, CLAIMS_MAX, found, None, now(AT.0, 0)), [5, 6]);
     assert_eq!(publish(&mut scheduler, &to, 8, now(AT.0, 0)), Ok(None));
     assert_eq!(scheduler.ended(&to, 1, true, now(AT.0, 0)), Some(7));
-    assert_eq!(scheduler.held(), 3);
+    assert_eq!(scheduler.held, 3);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_paused_app_is_pushed_nothing_until_it_goes_on() {
 #[test]
 fn lanes_that_memory_had_no_room_for_are_claimed_when_it_has() {
     let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
-    assert!(scheduler.reserve(&app(1), at));
+    assert_eq!(scheduler.reserve(&app(1), at), Place::Reserved);
     assert_eq!(scheduler.enter(&app(1), 1, HELD_BYTES_MAX), Some(1));
     scheduler.due(&app(2), AT, at);
     assert_eq!(scheduler.claims(at), []);
@@ -195,25 +195,58 @@ fn an_app_that_is_removed_leaves_nothing_behind_once_its_pushes_have_ended() {
     for n in 1..=4 {
         publish(&mut scheduler, &to, n, at).unwrap();
     }
-    assert!(scheduler.reserve(&to, at));
+    assert_eq!(scheduler.reserve(&to, at), Place::Reserved);
     scheduler.due(&to, AT, at);
     assert_eq!(scheduler.remove(&to), [3, 4]);
-    assert_eq!((scheduler.claims(at), scheduler.held()), (vec![], 3));
+    assert_eq!((scheduler.claims(at), scheduler.held), (vec![], 3));
     scheduler.give_back(&to, at);
     for _ in 0..2 {
         assert_eq!(scheduler.ended(&to, 1, true, at), None);
     }
-    assert_eq!((scheduler.held(), scheduler.held_bytes), (0, 0));
+    assert_eq!((scheduler.held, scheduler.held_bytes), (0, 0));
 }
 
 #[test]
 fn a_place_that_is_given_back_lets_a_full_lane_claim_again() {
     let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
-    while scheduler.reserve(&to, at) {}
+    while scheduler.reserve(&to, at) == Place::Reserved {}
     scheduler.due(&to, AT, at);
     assert_eq!(scheduler.wake().clock, None);
-    while scheduler.held() > 0 {
+    while scheduler.held > 0 {
         scheduler.give_back(&to, at);
     }
     assert_eq!(scheduler.wake().clock, Some(AT));
+}
+
+#[test]
+fn room_comes_soon_where_an_app_takes_what_it_gets() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(0, 0));
+    while publish(&mut scheduler, &to, 0, at).is_ok() {}
+    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
+    let mut n_ended = 0;
+    while !scheduler.eases() {
+        scheduler.ended(&to, 1, true, at);
+        n_ended += 1;
+    }
+    assert_eq!(n_ended, (QUEUE_MAX + LIMITS.in_flight) / 4);
+    assert_eq!(scheduler.reserve(&to, at), Place::Reserved);
+    assert!(!scheduler.eases());
+}
+
+#[test]
+fn nobody_waits_for_an_app_that_fails_or_that_is_slow() {
+    let (mut scheduler, at) = (scheduler(), now(0, 0));
+    for to in [app(1), app(2)] {
+        while publish(&mut scheduler, &to, 0, at).is_ok() {}
+    }
+    scheduler.ended(&app(1), 1, false, at);
+    publish(&mut scheduler, &app(1), 0, at).unwrap();
+    assert_eq!(scheduler.reserve(&app(1), at), Place::OnDisk);
+    scheduler.is_slow(&app(2));
+    assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
+    for _ in 0..QUEUE_MAX / 2 {
+        scheduler.ended(&app(2), 1, true, at);
+    }
+    while publish(&mut scheduler, &app(2), 0, at).is_ok() {}
+    assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
 }
