@@ -49,11 +49,11 @@ pub use delivery::{Delivery, Meta, Transport};
 pub use extract::{Event, Extract, ExtractError, RawEvent, State};
 pub use handler::{Handler, RawHandler};
 pub use larkspur_events::EventType;
-pub use larkspur_wire::{Secret, TimestampMs};
+pub use larkspur_wire::{Secret, TimestampMs, WrongRecipe};
 pub use reply::{Answer, BoxError, IntoReply, Json};
 pub use router::{Router, RouterError};
 pub use service::Handlers;
 #[cfg(feature = "webhook")]
-pub use webhook::{Webhook, WebhookError};
+pub use webhook::{Refused, ReplayGuard, Webhook, WebhookError};
 #[cfg(feature = "ws")]
 pub use ws::{Connect, ConnectError, Report, ctrl_c};

@@ -1,74 +1,225 @@
-//! The webhook: a tower service that receives events by HTTP.
+//! The webhook: a tower service that receives events by HTTP, and the same as a function for any framework.
+
+mod check;
+mod error;
+mod guard;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, Limited};
-use larkspur_wire::envelope::{BODY_BYTES_MAX, Challenge, ChallengeReply, Envelope, Incoming};
-use larkspur_wire::header::{NONCE, SIGNATURE, TIMESTAMP};
-use larkspur_wire::{open, verify};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use larkspur_wire::Secret;
+use larkspur_wire::envelope::{BODY_BYTES_MAX, ChallengeReply, Envelope};
 
 use crate::app::App;
 use crate::delivery::Transport;
 use crate::dispatch::{Dispatcher, Outcome};
 use crate::reply::{Answer, BoxError};
-use crate::router::{Router, RouterError};
+use crate::router::Router;
+use check::{Checked, Keys};
+
+pub use error::{Refused, WebhookError};
+pub use guard::ReplayGuard;
 
 /// A body that takes longer to arrive is given up.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A webhook cannot be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WebhookError {
-    /// Anybody could post events.
-    #[error("the app has neither an Encrypt Key nor a Verification Token, so anybody could post events to it")]
-    Unprotected,
-    /// The router is wrong.
-    #[error(transparent)]
-    Router(#[from] RouterError),
-}
-
-/// Receives events by HTTP: a tower service for `POST` requests, with any body.
+/// Receives events by HTTP: a tower service for `POST` requests with any body, and [`Webhook::handle`] for frameworks
+/// that have their own.
 ///
-/// It checks the signature over the bytes as they arrived, opens sealed bodies, checks the Verification Token, answers
-/// the challenge, and runs the handler. Status 200 means that the handler took the event; with any other the platform
-/// pushes it again. Bodies may have 16 MiB.
-#[derive(Clone, Debug)]
+/// It checks the signature over the bytes as they arrived, opens sealed bodies, checks the Verification Token of every
+/// event, answers the challenge, and runs the handler. Status 200 means that the handler took the event, or that there
+/// is none for it; with any other status the platform pushes it again.
+///
+/// ```
+/// use larkspur::{Delivery, Router, Webhook};
+///
+/// let router = Router::new().fallback(async |_: Delivery| {});
+/// let hook = Webhook::with_token("the Verification Token", router)?;
+/// # Ok::<(), larkspur::WebhookError>(())
+/// ```
+#[derive(Clone)]
 pub struct Webhook {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    app: App,
+    keys: Arc<Keys>,
+    guard: Option<Arc<ReplayGuard>>,
+    body_bytes_max: usize,
     dispatcher: Dispatcher,
 }
 
 impl App {
-    /// A webhook for this app, with the router's handlers.
+    /// A webhook for this app, with the router's handlers. The app must have a Verification Token or an Encrypt Key.
     pub fn webhook(&self, router: Router) -> Result<Webhook, WebhookError> {
-        let dispatcher = Dispatcher::new(router)?;
-        if self.encrypt_key.is_empty() && self.verification_token.is_empty() {
-            return Err(WebhookError::Unprotected);
-        }
-        Ok(Webhook {
-            inner: Arc::new(Inner {
-                app: self.clone(),
-                dispatcher,
-            }),
-        })
+        Webhook::new(self.encrypt_key.clone(), self.verification_token.clone(), router)
     }
 }
 
-/// A request that is refused: the status, and what to tell the caller.
-struct Refusal(StatusCode, String);
+impl Webhook {
+    /// A webhook for an app without an Encrypt Key, which is how Feishu makes apps.
+    pub fn with_token(verification_token: impl Into<Secret>, router: Router) -> Result<Self, WebhookError> {
+        Self::new(Secret::default(), verification_token.into(), router)
+    }
+
+    /// A webhook for an app with an Encrypt Key: every event must be signed and sealed with it. An empty token is not
+    /// checked.
+    pub fn with_key(
+        encrypt_key: impl Into<Secret>,
+        verification_token: impl Into<Secret>,
+        router: Router,
+    ) -> Result<Self, WebhookError> {
+        Self::new(encrypt_key.into(), verification_token.into(), router)
+    }
+
+    fn new(encrypt_key: Secret, verification_token: Secret, router: Router) -> Result<Self, WebhookError> {
+        let dispatcher = Dispatcher::new(router)?;
+        let mut keys = Keys::default();
+        keys.add_key(encrypt_key);
+        keys.add_token(verification_token);
+        if keys.is_empty() {
+            return Err(WebhookError::Unprotected);
+        }
+        Ok(Self {
+            keys: Arc::new(keys),
+            guard: None,
+            body_bytes_max: BODY_BYTES_MAX,
+            dispatcher,
+        })
+    }
+
+    /// Takes a second Encrypt Key as well: the next one before it is changed in the developer console, or the former
+    /// one until nothing is pushed again with it, which takes eight hours.
+    #[must_use]
+    pub fn or_key(mut self, encrypt_key: impl Into<Secret>) -> Self {
+        Arc::make_mut(&mut self.keys).add_key(encrypt_key.into());
+        self
+    }
+
+    /// Takes a second Verification Token as well, like [`Webhook::or_key`].
+    #[must_use]
+    pub fn or_token(mut self, verification_token: impl Into<Secret>) -> Self {
+        Arc::make_mut(&mut self.keys).add_token(verification_token.into());
+        self
+    }
+
+    /// Refuses requests that somebody recorded and posts again.
+    #[must_use]
+    pub fn replay_guard(mut self, guard: ReplayGuard) -> Self {
+        self.guard = Some(Arc::new(guard));
+        self
+    }
+
+    /// How many bytes a body may have, 16 MiB unless it is set, and at most.
+    #[must_use]
+    pub fn body_bytes_max(mut self, bytes: usize) -> Self {
+        self.body_bytes_max = bytes.min(BODY_BYTES_MAX);
+        self
+    }
+
+    /// Handles one request of any framework: its head, and its body as it arrived, neither decoded nor parsed.
+    ///
+    /// ```
+    /// # use larkspur::{Router, Webhook};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let hook = Webhook::with_token("the Verification Token", Router::new())?;
+    /// let body = r#"{"type":"url_verification","challenge":"c1","token":"the Verification Token"}"#;
+    /// let (head, body) = http::Request::post("/webhook/event").body(body.into())?.into_parts();
+    /// let response = hook.handle(&head, body).await;
+    /// assert_eq!(response.into_body(), r#"{"challenge":"c1"}"#);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn handle(&self, head: &Parts, body: Bytes) -> Response<Bytes> {
+        self.try_handle(head, body)
+            .await
+            .unwrap_or_else(|refused| Self::refuse(&refused))
+    }
+
+    /// Handles one request, and tells which step it failed at instead of answering it.
+    pub async fn try_handle(&self, head: &Parts, body: Bytes) -> Result<Response<Bytes>, Refused> {
+        check_head(head)?;
+        if body.len() > self.body_bytes_max {
+            return Err(self.too_large());
+        }
+        let now = crate::clock::now();
+        let checked = self.keys.check(&head.headers, &body, self.guard.as_deref(), now)?;
+        drop(body);
+        match checked {
+            Checked::Challenge(challenge) => Ok(response(StatusCode::OK, ChallengeReply { challenge }.write().into())),
+            Checked::Event(envelope) => Ok(self.run(envelope, now).await),
+        }
+    }
+
+    async fn run(&self, envelope: Envelope, now: larkspur_wire::TimestampMs) -> Response<Bytes> {
+        match self.dispatcher.start(envelope, Transport::Webhook, now).await {
+            Outcome::Handled(Answer(Some(json))) => response(StatusCode::OK, json.into()),
+            // For a callback this says that nothing is to be shown; for an event nobody reads it.
+            Outcome::Handled(Answer(None)) | Outcome::Repeated | Outcome::Stale | Outcome::NoHandler => {
+                response(StatusCode::OK, Bytes::from_static(b"{}"))
+            }
+            Outcome::Failed(failure) => response(StatusCode::INTERNAL_SERVER_ERROR, msg(&failure.to_string())),
+        }
+    }
+
+    async fn receive<B>(&self, request: Request<B>) -> Result<Response<Bytes>, Refused>
+    where
+        B: Body,
+        B::Error: Into<BoxError>,
+    {
+        let (head, body) = request.into_parts();
+        check_head(&head)?;
+        if body.size_hint().lower() > self.body_bytes_max as u64 {
+            return Err(self.too_large());
+        }
+        let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, self.body_bytes_max).collect()).await;
+        match read.map_err(|_| Refused::Slow)? {
+            Ok(body) => self.try_handle(&head, body.to_bytes()).await,
+            Err(error) if error.is::<LengthLimitError>() => Err(self.too_large()),
+            Err(error) => Err(Refused::Unreadable(error)),
+        }
+    }
+
+    fn too_large(&self) -> Refused {
+        Refused::TooLarge {
+            bytes_max: self.body_bytes_max,
+        }
+    }
+
+    fn refuse(refused: &Refused) -> Response<Bytes> {
+        tracing::warn!(step = refused.name(), "refused a webhook request: {refused}");
+        response(refused.status(), msg(&refused.answer()))
+    }
+}
+
+fn check_head(head: &Parts) -> Result<(), Refused> {
+    if head.method == Method::POST {
+        return Ok(());
+    }
+    Err(Refused::Method {
+        method: head.method.clone(),
+    })
+}
+
+fn msg(msg: &str) -> Bytes {
+    serde_json::json!({ "msg": msg }).to_string().into()
+}
+
+fn response(status: StatusCode, json: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(json);
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    response
+}
 
 impl<B> tower_service::Service<Request<B>> for Webhook
 where
@@ -85,143 +236,20 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let inner = Arc::clone(&self.inner);
+        let hook = self.clone();
         Box::pin(async move {
-            let answered = match receive(request).await {
-                Ok((headers, body)) => inner.answer(&headers, &body).await,
-                Err(refusal) => Err(refusal),
-            };
-            Ok(answered.unwrap_or_else(|Refusal(status, msg)| {
-                tracing::warn!("refused a webhook request: {msg}");
-                response(status, serde_json::json!({ "msg": msg }).to_string().into())
-            }))
+            let answered = hook.receive(request).await;
+            Ok(answered.unwrap_or_else(|refused| Self::refuse(&refused)).map(Full::new))
         })
     }
 }
 
-async fn receive<B>(request: Request<B>) -> Result<(HeaderMap, Bytes), Refusal>
-where
-    B: Body,
-    B::Error: Into<BoxError>,
-{
-    let (head, body) = request.into_parts();
-    if head.method != Method::POST {
-        return Err(Refusal(
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("events come by POST, not by {}", head.method),
-        ));
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook")
+            .field("keys", &self.keys)
+            .field("guard", &self.guard)
+            .field("body_bytes_max", &self.body_bytes_max)
+            .finish_non_exhaustive()
     }
-    let read = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
-    match read {
-        Ok(Ok(body)) => Ok((head.headers, body.to_bytes())),
-        Ok(Err(error)) => Err(Refusal(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body cannot be read: {error}"),
-        )),
-        Err(_) => Err(Refusal(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body did not arrive in time".to_owned(),
-        )),
-    }
-}
-
-impl Inner {
-    async fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Result<Response<Full<Bytes>>, Refusal> {
-        let bad = |error: &dyn std::error::Error| Refusal(StatusCode::BAD_REQUEST, error.to_string());
-        let (incoming, sealed) = match Incoming::parse(body).map_err(|error| bad(&error))? {
-            Incoming::Sealed(_) if self.app.encrypt_key.is_empty() => {
-                let msg = "the body is encrypted, and the receiver has no Encrypt Key";
-                return Err(Refusal(StatusCode::BAD_REQUEST, msg.to_owned()));
-            }
-            Incoming::Sealed(sealed) => {
-                let plain = open(&sealed, &self.app.encrypt_key).map_err(|error| bad(&error))?;
-                let plain = String::from_utf8(plain).map_err(|error| bad(&error))?;
-                (Incoming::read(plain).map_err(|error| bad(&error))?, true)
-            }
-            plain => (plain, false),
-        };
-        match incoming {
-            Incoming::Challenge(challenge) => self.challenge(challenge),
-            Incoming::Event(envelope) => {
-                self.authenticate(headers, body, sealed, &envelope)?;
-                Ok(self.handle(envelope).await)
-            }
-            Incoming::Sealed(_) | Incoming::CardV1(_) => Err(Refusal(
-                StatusCode::BAD_REQUEST,
-                "the body is encrypted twice".to_owned(),
-            )),
-        }
-    }
-
-    /// The challenge is not signed, by the official rules.
-    fn challenge(&self, challenge: Challenge) -> Result<Response<Full<Bytes>>, Refusal> {
-        self.check_token(&challenge.token)?;
-        let reply = ChallengeReply {
-            challenge: challenge.challenge,
-        };
-        Ok(response(StatusCode::OK, reply.write().into()))
-    }
-
-    fn authenticate(&self, headers: &HeaderMap, body: &[u8], sealed: bool, envelope: &Envelope) -> Result<(), Refusal> {
-        let key = &self.app.encrypt_key;
-        if !key.is_empty() {
-            let text = |name| {
-                headers
-                    .get(name)
-                    .and_then(|value| value.to_str().ok())
-                    .unwrap_or_default()
-            };
-            if !verify(text(TIMESTAMP), text(NONCE), key, body, text(SIGNATURE)) {
-                return Err(Refusal(
-                    StatusCode::FORBIDDEN,
-                    "the signature does not fit the body".to_owned(),
-                ));
-            }
-            if !sealed {
-                let msg = "the body is not encrypted, and the receiver has an Encrypt Key";
-                return Err(Refusal(StatusCode::FORBIDDEN, msg.to_owned()));
-            }
-        }
-        self.check_token(&envelope.header.token)
-    }
-
-    fn check_token(&self, token: &larkspur_wire::Secret) -> Result<(), Refusal> {
-        let expected = &self.app.verification_token;
-        if expected.is_empty() || expected == token {
-            return Ok(());
-        }
-        Err(Refusal(
-            StatusCode::FORBIDDEN,
-            "the Verification Token is not the receiver's".to_owned(),
-        ))
-    }
-
-    async fn handle(&self, envelope: Envelope) -> Response<Full<Bytes>> {
-        let started = self.dispatcher.start(envelope, Transport::Webhook, crate::clock::now());
-        match started.await {
-            Outcome::Handled(Answer(Some(json))) => response(StatusCode::OK, json.into()),
-            Outcome::Handled(Answer(None)) => success("success"),
-            Outcome::Repeated => success("handled before"),
-            Outcome::Stale => success("too old to be handled"),
-            Outcome::NoHandler => success("no handler"),
-            Outcome::Failed(failure) => response(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                format!(r#"{{"msg":"{failure}"}}"#).into(),
-            ),
-        }
-    }
-}
-
-fn success(msg: &str) -> Response<Full<Bytes>> {
-    response(StatusCode::OK, format!(r#"{{"msg":"{msg}"}}"#).into())
-}
-
-fn response(status: StatusCode, json: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(json));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json"),
-    );
-    response
 }

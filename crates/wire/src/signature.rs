@@ -27,15 +27,16 @@ impl Signed<'_> {
     /// Whether a signature fits, and then the hash that it is: no other request has the same. Takes the same time for
     /// every signature of the right length; upper-case digits are taken too.
     pub fn check(&self, encrypt_key: &Secret, signature: &str) -> Option<[u8; 32]> {
-        let hash = self.sha256(encrypt_key);
         let given = unhex::<32>(signature)?;
+        let hash = self.sha256(encrypt_key);
         bool::from(given.ct_eq(&hash)).then_some(hash)
     }
 
-    /// Whether a signature of the old card callback fits, in constant time.
-    pub fn check_card_v1(&self, verification_token: &Secret, signature: &str) -> bool {
+    /// The same for the old card callback.
+    pub fn check_card_v1(&self, verification_token: &Secret, signature: &str) -> Option<[u8; 20]> {
+        let given = unhex::<20>(signature)?;
         let hash = self.sha1(verification_token);
-        unhex::<20>(signature).is_some_and(|given| given.ct_eq(&hash).into())
+        bool::from(given.ct_eq(&hash)).then_some(hash)
     }
 
     fn sha256(&self, key: &Secret) -> [u8; 32] {
