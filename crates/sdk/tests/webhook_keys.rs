@@ -29,7 +29,10 @@ async fn count(delivery: Delivery, State(handled): State<Arc<AtomicUsize>>) -> V
 impl Receiver {
     fn new(key: &str, token: &str) -> Self {
         let handled = Arc::new(AtomicUsize::new(0));
-        let router = Router::new().without_dedup().fallback(count).with_state(Arc::clone(&handled));
+        let router = Router::new()
+            .without_dedup()
+            .fallback(count)
+            .with_state(Arc::clone(&handled));
         let hook = Webhook::with_key(key, token, router).unwrap();
         Self { hook, handled }
     }
