@@ -47,6 +47,7 @@ mod extra;
     reason = "the names are the catalogue's"
 )]
 mod generated;
+mod node;
 #[cfg_attr(not(feature = "all"), allow(unused, reason = "not every domain needs all of it"))]
 mod object;
 #[cfg_attr(not(feature = "all"), allow(unused, reason = "not every domain has enums"))]
@@ -59,6 +60,8 @@ pub use extra::Extra;
 pub use generated::*;
 pub use object::Object;
 
+#[doc(hidden)]
+pub use node::{Members, Node};
 #[doc(hidden)]
 pub use part::{Member, Names, Part, Written};
 

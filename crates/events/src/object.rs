@@ -4,10 +4,14 @@ use std::fmt::Debug;
 
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::extra::Extra;
+use crate::node::{Members, Node, Whole};
 use crate::part::{Member, Names, Written};
+
+/// Few structs have more.
+const FIELDS: usize = 16;
 
 /// A struct of the catalogue.
 pub trait Object: Debug {
@@ -21,7 +25,7 @@ pub trait Object: Debug {
     fn fields(&self) -> Vec<(Names, &dyn Member)>;
 
     #[doc(hidden)]
-    fn fields_mut(&mut self) -> Vec<(Names, &mut dyn Member)>;
+    fn each_mut(&mut self, visit: &mut dyn FnMut(Names, &mut dyn Member));
 
     /// The paths of all members at any level that have no place in the fields: what Feishu sends and the catalogue
     /// does not list, or lists with another type.
@@ -67,19 +71,33 @@ fn join(path: &str, name: &str) -> String {
 }
 
 /// Moves members into the fields; what finds no place goes to `extra`.
-pub(crate) fn fill(object: &mut dyn Object, mut members: Map<String, Value>) {
-    let mut nulls = Vec::new();
-    let mut misfits = Vec::new();
-    for (names, member) in object.fields_mut() {
-        let found = names.iter().find_map(|name| Some((*name, members.remove(*name)?)));
-        match found {
-            None => {}
-            Some((name, Value::Null)) => nulls.push(name),
-            Some((name, value)) => misfits.extend(member.fill(value).err().map(|value| (name.to_owned(), value))),
+pub(crate) fn fill(object: &mut dyn Object, mut members: Members<'_>) {
+    let (mut nulls, mut unlisted) = (Vec::new(), Map::new());
+    let mut taken = Vec::with_capacity(members.len().min(FIELDS));
+    object.each_mut(&mut |names, member| {
+        let find = |name: &&'static str| {
+            let place = members.iter().rposition(|(found, _)| found == name)?;
+            Some((*name, place))
+        };
+        let Some((name, place)) = names.iter().find_map(find) else {
+            return;
+        };
+        taken.push(name);
+        match std::mem::take(&mut members[place].1) {
+            Node::Null => nulls.push(name),
+            node => {
+                if let Err(node) = member.fill(node) {
+                    unlisted.insert(name.to_owned(), node.into());
+                }
+            }
+        }
+    });
+    for (name, node) in members {
+        if !taken.contains(&&*name) {
+            unlisted.insert(name.into_owned(), node.into());
         }
     }
-    members.extend(misfits);
-    *object.extra_mut() = Extra::read(members, nulls);
+    *object.extra_mut() = Extra::read(unlisted, nulls);
 }
 
 /// Reads a struct; only what is no JSON object fails.
@@ -89,7 +107,7 @@ where
     D: Deserializer<'de>,
 {
     let mut object = T::default();
-    fill(&mut object, Map::deserialize(deserializer)?);
+    fill(&mut object, Whole::deserialize(deserializer)?.0);
     Ok(object)
 }
 
@@ -135,8 +153,10 @@ macro_rules! object {
             fn fields(&self) -> Vec<($crate::part::Names, &dyn $crate::part::Member)> {
                 vec![$((&[$first $(, $other)*], &self.$field)),*]
             }
-            fn fields_mut(&mut self) -> Vec<($crate::part::Names, &mut dyn $crate::part::Member)> {
-                vec![$((&[$first $(, $other)*], &mut self.$field)),*]
+            fn each_mut(&mut self, visit: &mut dyn FnMut($crate::part::Names, &mut dyn $crate::part::Member)) {
+                $(visit(&[$first $(, $other)*], &mut self.$field);)*
+                // A struct may have no fields.
+                let _ = visit;
             }
         }
 

@@ -24,10 +24,10 @@ macro_rules! open_enum {
         }
 
         impl $crate::part::Part for $name {
-            fn fits(value: &serde_json::Value) -> bool {
+            fn fits(value: &$crate::node::Node<'_>) -> bool {
                 String::fits(value)
             }
-            fn read(value: serde_json::Value) -> Option<Self> {
+            fn read(value: $crate::node::Node<'_>) -> Option<Self> {
                 String::read(value).map(Self::from)
             }
             fn written(&self) -> $crate::part::Written<'_> {
@@ -56,10 +56,10 @@ macro_rules! open_enum {
         }
 
         impl $crate::part::Part for $name {
-            fn fits(value: &serde_json::Value) -> bool {
+            fn fits(value: &$crate::node::Node<'_>) -> bool {
                 i64::fits(value)
             }
-            fn read(value: serde_json::Value) -> Option<Self> {
+            fn read(value: $crate::node::Node<'_>) -> Option<Self> {
                 i64::read(value).map(Self::from)
             }
             fn written(&self) -> $crate::part::Written<'_> {

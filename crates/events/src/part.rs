@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::node::{Node, map};
 use crate::object::{Object, fill};
 
 /// Up to here every whole number is a float of its own: 2⁵³.
@@ -21,9 +22,9 @@ pub type Names = &'static [&'static str];
 #[doc(hidden)]
 pub trait Part: Sized {
     /// Whether a value that is not `null` can be read.
-    fn fits(value: &Value) -> bool;
+    fn fits(value: &Node<'_>) -> bool;
     /// Reads a value that fits.
-    fn read(value: Value) -> Option<Self>;
+    fn read(value: Node<'_>) -> Option<Self>;
     /// What is to be written.
     fn written(&self) -> Written<'_>;
 }
@@ -32,13 +33,13 @@ pub trait Part: Sized {
 #[doc(hidden)]
 pub trait Member {
     /// Reads a value that is not `null`; gives it back when it does not fit.
-    fn fill(&mut self, value: Value) -> Result<(), Value>;
+    fn fill<'a>(&mut self, value: Node<'a>) -> Result<(), Node<'a>>;
     /// What is to be written; nothing when the field is empty.
     fn written(&self) -> Option<Written<'_>>;
 }
 
 impl<T: Part> Member for Option<T> {
-    fn fill(&mut self, value: Value) -> Result<(), Value> {
+    fn fill<'a>(&mut self, value: Node<'a>) -> Result<(), Node<'a>> {
         if !T::fits(&value) {
             return Err(value);
         }
@@ -89,14 +90,14 @@ impl Serialize for Written<'_> {
 }
 
 impl Part for String {
-    fn fits(value: &Value) -> bool {
-        value.is_string() || value.is_number()
+    fn fits(value: &Node<'_>) -> bool {
+        matches!(value, Node::Text(_) | Node::Number(_))
     }
 
-    fn read(value: Value) -> Option<Self> {
+    fn read(value: Node<'_>) -> Option<Self> {
         match value {
-            Value::String(text) => Some(text),
-            Value::Number(number) => Some(number.to_string()),
+            Node::Text(text) => Some(text.into_owned()),
+            Node::Number(number) => Some(number.to_string()),
             _ => None,
         }
     }
@@ -107,21 +108,20 @@ impl Part for String {
 }
 
 /// Reads a whole number, or text that is one to the letter: `"07"` is left alone, because 7 would lose the zero.
-fn int(value: &Value) -> Option<i64> {
-    let text = || {
-        value
-            .as_str()
-            .and_then(|text| text.parse().ok().filter(|int: &i64| int.to_string() == text))
-    };
-    value.as_i64().or_else(text)
+fn int(value: &Node<'_>) -> Option<i64> {
+    match value {
+        Node::Number(number) => number.as_i64(),
+        Node::Text(text) => text.parse().ok().filter(|int: &i64| int.to_string() == **text),
+        _ => None,
+    }
 }
 
 impl Part for i64 {
-    fn fits(value: &Value) -> bool {
+    fn fits(value: &Node<'_>) -> bool {
         int(value).is_some()
     }
 
-    fn read(value: Value) -> Option<Self> {
+    fn read(value: Node<'_>) -> Option<Self> {
         int(&value)
     }
 
@@ -131,22 +131,21 @@ impl Part for i64 {
 }
 
 /// Reads a number, or the text of one; whole numbers that are no float of their own are left alone.
-fn float(value: &Value) -> Option<f64> {
-    let text = || {
-        value
-            .as_str()
-            .and_then(|text| text.parse().ok().filter(|float: &f64| float.is_finite()))
+fn float(value: &Node<'_>) -> Option<f64> {
+    let (float, is_exact) = match value {
+        Node::Number(number) => (number.as_f64()?, number.is_f64()),
+        Node::Text(text) => (text.parse().ok().filter(|float: &f64| float.is_finite())?, false),
+        _ => return None,
     };
-    let float = value.as_f64().or_else(text)?;
-    (value.is_f64() || float.abs() < WHOLE_FLOAT_MAX).then_some(float)
+    (is_exact || float.abs() < WHOLE_FLOAT_MAX).then_some(float)
 }
 
 impl Part for f64 {
-    fn fits(value: &Value) -> bool {
+    fn fits(value: &Node<'_>) -> bool {
         float(value).is_some()
     }
 
-    fn read(value: Value) -> Option<Self> {
+    fn read(value: Node<'_>) -> Option<Self> {
         float(&value)
     }
 
@@ -163,12 +162,15 @@ impl Part for f64 {
 }
 
 impl Part for bool {
-    fn fits(value: &Value) -> bool {
-        value.is_boolean()
+    fn fits(value: &Node<'_>) -> bool {
+        matches!(value, Node::Bool(_))
     }
 
-    fn read(value: Value) -> Option<Self> {
-        value.as_bool()
+    fn read(value: Node<'_>) -> Option<Self> {
+        match value {
+            Node::Bool(value) => Some(value),
+            _ => None,
+        }
     }
 
     fn written(&self) -> Written<'_> {
@@ -177,12 +179,12 @@ impl Part for bool {
 }
 
 impl Part for Value {
-    fn fits(_: &Value) -> bool {
+    fn fits(_: &Node<'_>) -> bool {
         true
     }
 
-    fn read(value: Value) -> Option<Self> {
-        Some(value)
+    fn read(value: Node<'_>) -> Option<Self> {
+        Some(value.into())
     }
 
     fn written(&self) -> Written<'_> {
@@ -191,13 +193,13 @@ impl Part for Value {
 }
 
 impl Part for Map<String, Value> {
-    fn fits(value: &Value) -> bool {
-        value.is_object()
+    fn fits(value: &Node<'_>) -> bool {
+        matches!(value, Node::Object(_))
     }
 
-    fn read(value: Value) -> Option<Self> {
+    fn read(value: Node<'_>) -> Option<Self> {
         match value {
-            Value::Object(members) => Some(members),
+            Node::Object(members) => Some(map(members)),
             _ => None,
         }
     }
@@ -209,13 +211,13 @@ impl Part for Map<String, Value> {
 
 /// A list fits when each item does, so that none is lost or moves.
 impl<T: Part> Part for Vec<T> {
-    fn fits(value: &Value) -> bool {
-        value.as_array().is_some_and(|items| items.iter().all(T::fits))
+    fn fits(value: &Node<'_>) -> bool {
+        matches!(value, Node::List(items) if items.iter().all(T::fits))
     }
 
-    fn read(value: Value) -> Option<Self> {
+    fn read(value: Node<'_>) -> Option<Self> {
         match value {
-            Value::Array(items) => items.into_iter().map(T::read).collect(),
+            Node::List(items) => items.into_iter().map(T::read).collect(),
             _ => None,
         }
     }
@@ -226,15 +228,15 @@ impl<T: Part> Part for Vec<T> {
 }
 
 impl<T: Part> Part for BTreeMap<String, T> {
-    fn fits(value: &Value) -> bool {
-        value.as_object().is_some_and(|members| members.values().all(T::fits))
+    fn fits(value: &Node<'_>) -> bool {
+        matches!(value, Node::Object(members) if members.iter().all(|(_, member)| T::fits(member)))
     }
 
-    fn read(value: Value) -> Option<Self> {
+    fn read(value: Node<'_>) -> Option<Self> {
         match value {
-            Value::Object(members) => members
+            Node::Object(members) => members
                 .into_iter()
-                .map(|(name, member)| Some((name, T::read(member)?)))
+                .map(|(name, member)| Some((name.into_owned(), T::read(member)?)))
                 .collect(),
             _ => None,
         }
@@ -250,13 +252,14 @@ impl<T: Part> Part for BTreeMap<String, T> {
 }
 
 impl<T: Object + Default> Part for T {
-    fn fits(value: &Value) -> bool {
-        value.is_object()
+    fn fits(value: &Node<'_>) -> bool {
+        matches!(value, Node::Object(_))
     }
 
-    fn read(value: Value) -> Option<Self> {
+    fn read(value: Node<'_>) -> Option<Self> {
+        let Node::Object(members) = value else { return None };
         let mut object = Self::default();
-        fill(&mut object, Map::read(value)?);
+        fill(&mut object, members);
         Some(object)
     }
 
