@@ -4,19 +4,27 @@
 //! although it got one. The official documentation leaves dropping repeats to the receiver:
 //! <https://open.feishu.cn/document/ukTMukTMukTM/uUTNz4SN1MjL1UzM>.
 
+#[cfg(feature = "sqlite")]
+mod journal;
 mod layer;
 mod memory;
 mod store;
 
 use std::fmt;
+#[cfg(feature = "sqlite")]
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use larkspur_wire::TimestampMs;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Meta};
+#[cfg(feature = "sqlite")]
+use crate::file::FileError;
 use crate::reply::BoxError;
+#[cfg(feature = "sqlite")]
+use journal::Journal;
 use memory::{Begun, Fingerprint, Memory};
 
 pub use layer::Deduplicated;
@@ -64,6 +72,8 @@ pub struct Dedup {
 #[derive(Clone)]
 enum Store {
     Memory(Arc<Memory>),
+    #[cfg(feature = "sqlite")]
+    File(Arc<Memory>, Arc<Journal>),
     Other(Arc<dyn DedupStore>),
 }
 
@@ -97,6 +107,17 @@ impl Dedup {
         Self::new(Store::Memory(Arc::new(Memory::new(keep, events))), keep)
     }
 
+    /// Remembers in memory and in a file, so that the next process knows what this one handled: for this long, and the
+    /// last 200,000 events when more came. A file serves one process at a time.
+    ///
+    /// What was handled in the last moments before a power failure may be handled again.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(path: impl AsRef<Path>, keep: Duration) -> Result<Self, FileError> {
+        let memory = Arc::new(Memory::new(keep, CAPACITY));
+        let journal = Journal::open(path.as_ref(), keep, &memory, crate::clock::now())?;
+        Ok(Self::new(Store::File(memory, Arc::new(journal)), keep))
+    }
+
     /// Remembers in a store of yours, such as Redis, for this long.
     pub fn with_store(store: impl DedupStore, keep: Duration) -> Self {
         Self::new(Store::Other(Arc::new(store)), keep)
@@ -114,17 +135,38 @@ impl Dedup {
         self
     }
 
+    /// By what an event is known again, as text.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn text_key(&self, delivery: &Delivery) -> Option<String> {
+        let own = self.key.as_ref().and_then(|key| key(delivery));
+        parts(delivery.meta(), own.as_deref()).map(|parts| parts.join("/"))
+    }
+
+    /// For how long an event is remembered.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn keep(&self) -> Duration {
+        self.keep
+    }
+
     /// Finds out whether an event is new, and waits a while for one that is being handled. It fails when the store does.
     pub(crate) async fn begin(&self, delivery: &Delivery) -> Result<Repeat, BoxError> {
         let meta = delivery.meta();
         let own = self.key.as_ref().and_then(|key| key(delivery));
-        let parts = match &own {
-            Some(own) => ["key", &meta.app_id, &meta.event_type, own],
-            None if meta.event_id.is_empty() => return Ok(Repeat::Unknown),
-            None => ["id", &meta.app_id, "", &meta.event_id],
+        let Some(parts) = parts(meta, own.as_deref()) else {
+            return Ok(Repeat::Unknown);
         };
+        let now = meta.received_at;
         match &self.store {
-            Store::Memory(memory) => Ok(begin_in_memory(memory, parts, meta.received_at).await),
+            Store::Memory(memory) => Ok(begin_in_memory(memory, parts, now, Mark::Memory).await),
+            #[cfg(feature = "sqlite")]
+            Store::File(memory, journal) => {
+                let file = InFile {
+                    journal: Arc::clone(journal),
+                    parts: parts.map(str::to_owned),
+                    now,
+                };
+                Ok(begin_in_memory(memory, parts, now, |memory, key| Mark::File(memory, key, file)).await)
+            }
             Store::Other(store) => self.begin_elsewhere(store, parts.join("/")).await,
         }
     }
@@ -145,12 +187,26 @@ impl Dedup {
     }
 }
 
-async fn begin_in_memory(memory: &Arc<Memory>, parts: [&str; 4], now: TimestampMs) -> Repeat {
+/// By what an event is known again: the app, the type when the key is the user's, and the key.
+fn parts<'a>(meta: &'a Meta, own: Option<&'a str>) -> Option<[&'a str; 3]> {
+    match own {
+        Some(own) => Some([&meta.app_id, &meta.event_type, own]),
+        None if meta.event_id.is_empty() => None,
+        None => Some([&meta.app_id, "", &meta.event_id]),
+    }
+}
+
+async fn begin_in_memory(
+    memory: &Arc<Memory>,
+    parts: [&str; 3],
+    now: TimestampMs,
+    mark: impl FnOnce(Arc<Memory>, Fingerprint) -> Mark,
+) -> Repeat {
     let key = memory.fingerprint(parts);
     let mut deadline = None;
     loop {
         match memory.begin(key, now) {
-            Begun::New => return Repeat::New(InFlight(Some(Mark::Memory(Arc::clone(memory), key)))),
+            Begun::New => return Repeat::New(InFlight(Some(mark(Arc::clone(memory), key)))),
             Begun::Done => return Repeat::Done,
             Begun::InFlight(ended) => {
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
@@ -167,7 +223,17 @@ pub(crate) struct InFlight(Option<Mark>);
 
 enum Mark {
     Memory(Arc<Memory>, Fingerprint),
+    #[cfg(feature = "sqlite")]
+    File(Arc<Memory>, Fingerprint, InFile),
     Elsewhere(Arc<dyn DedupStore>, String, Duration),
+}
+
+/// What is to be written when an event is done.
+#[cfg(feature = "sqlite")]
+struct InFile {
+    journal: Arc<Journal>,
+    parts: [String; 3],
+    now: TimestampMs,
 }
 
 impl InFlight {
@@ -175,6 +241,17 @@ impl InFlight {
     pub(crate) async fn end(mut self, handled: bool) -> Result<(), BoxError> {
         match self.0.take() {
             Some(Mark::Memory(memory, key)) => memory.end(key, handled),
+            #[cfg(feature = "sqlite")]
+            Some(Mark::File(memory, key, file)) => {
+                let written = if handled {
+                    file.journal.done(file.parts, file.now).await
+                } else {
+                    Ok(())
+                };
+                // This process knows what it handled, also when it cannot be written.
+                memory.end(key, handled);
+                written?;
+            }
             Some(Mark::Elsewhere(store, key, keep)) if handled => store.done(&key, keep).await?,
             Some(Mark::Elsewhere(store, key, _)) => store.clear(&key).await?,
             None => {}
@@ -186,8 +263,11 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         // A store elsewhere gives up what is in flight by itself.
-        if let Some(Mark::Memory(memory, key)) = self.0.take() {
-            memory.end(key, false);
+        match self.0.take() {
+            Some(Mark::Memory(memory, key)) => memory.end(key, false),
+            #[cfg(feature = "sqlite")]
+            Some(Mark::File(memory, key, _)) => memory.end(key, false),
+            Some(Mark::Elsewhere(..)) | None => {}
         }
     }
 }
@@ -196,6 +276,8 @@ impl fmt::Debug for Dedup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = match &self.store {
             Store::Memory(_) => "memory",
+            #[cfg(feature = "sqlite")]
+            Store::File(..) => "file",
             Store::Other(_) => "elsewhere",
         };
         f.debug_struct("Dedup")

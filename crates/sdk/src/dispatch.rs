@@ -19,9 +19,14 @@ use tracing::Instrument;
 
 use crate::dedup::{Dedup, Repeat};
 use crate::delivery::{Delivery, Meta, Transport};
+#[cfg(feature = "inbox")]
+use crate::inbox::{Feed, Stored};
 use crate::reply::{Answer, BoxError};
 use crate::router::{Plan, Repeats, Router, RouterError, Table};
-use run::{Runner, chain};
+#[cfg(feature = "inbox")]
+pub(crate) use run::Failed;
+pub(crate) use run::Runner;
+use run::chain;
 
 /// Types without a handler that are remembered, so that each is logged once.
 const UNHANDLED_TYPES_MAX: usize = 1_000;
@@ -31,6 +36,9 @@ const UNHANDLED_TYPES_MAX: usize = 1_000;
 pub(crate) enum Outcome {
     /// A handler took it.
     Handled(Answer),
+    /// The inbox has it; it is acknowledged.
+    #[cfg_attr(not(feature = "inbox"), expect(dead_code, reason = "only the inbox stores events"))]
+    Stored,
     /// It had been handled before; it is acknowledged.
     Repeated,
     /// It is too old to be handled; it is acknowledged.
@@ -79,7 +87,9 @@ pub(crate) struct Dispatcher {
 
 struct Inner {
     table: Arc<Table>,
-    runner: Runner,
+    runner: Arc<Runner>,
+    #[cfg(feature = "inbox")]
+    feed: Option<Feed>,
     dedup: Option<Dedup>,
     strict: bool,
     unhandled: Mutex<BTreeSet<String>>,
@@ -89,16 +99,30 @@ impl Dispatcher {
     /// Puts a router to work, unless it is wrong.
     pub(crate) fn new(router: Router) -> Result<Self, RouterError> {
         let (table, handlers, policy) = router.into_parts()?;
-        let runner = Runner::new(handlers, &policy);
+        let runner = Arc::new(Runner::new(handlers, &policy));
         let dedup = match policy.repeats {
             Repeats::Default => Some(Dedup::default()),
             Repeats::Drop(dedup) => Some(dedup),
             Repeats::Handle => None,
         };
+        #[cfg(feature = "inbox")]
+        let feed = match policy.inbox {
+            Some(inbox) => {
+                let inbox = inbox.take().ok_or(RouterError::InboxTaken)?;
+                Some(Feed::new(inbox, Arc::clone(&runner), dedup.clone()))
+            }
+            None => None,
+        };
+        #[cfg(feature = "inbox")]
+        if let (Some(feed), Ok(_)) = (&feed, Handle::try_current()) {
+            feed.start();
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 table,
                 runner,
+                #[cfg(feature = "inbox")]
+                feed,
                 dedup,
                 strict: policy.strict,
                 unhandled: Mutex::default(),
@@ -123,7 +147,17 @@ impl Dispatcher {
         })
     }
 
-    /// Handles an event; for callers that spawn it themselves. It never panics.
+    /// Completes when no handler runs any more. What an inbox has left is for the next process.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a connection will end like this"))]
+    pub(crate) async fn drain(&self) {
+        #[cfg(feature = "inbox")]
+        if let Some(feed) = &self.inner.feed {
+            feed.close();
+        }
+        self.inner.runner.idle().await;
+    }
+
+    /// Handles an event; for callers that spawn it themselves. A handler's panic is caught.
     pub(crate) fn handle(
         &self,
         envelope: Envelope,
@@ -131,14 +165,18 @@ impl Dispatcher {
         now: TimestampMs,
     ) -> impl Future<Output = Outcome> + Send + 'static {
         let delivery = Delivery::new(envelope, transport, now);
-        let meta = delivery.meta();
-        let span = tracing::info_span!(
-            "event",
-            app.id = %meta.app_id, event.id = %meta.event_id, event.type = %meta.event_type
-        );
+        let span = span(delivery.meta());
         let inner = Arc::clone(&self.inner);
         async move { inner.handle(delivery).await }.instrument(span)
     }
+}
+
+/// What everything that is logged while an event is handled belongs to.
+pub(crate) fn span(meta: &Meta) -> tracing::Span {
+    tracing::info_span!(
+        "event",
+        app.id = %meta.app_id, event.id = %meta.event_id, event.type = %meta.event_type
+    )
 }
 
 impl Inner {
@@ -151,10 +189,31 @@ impl Inner {
                 tracing::info!(event.id = %meta.event_id, "dropped `{}`, which is {age} s old (acked)", meta.event_type);
                 return Outcome::Stale;
             }
+            #[cfg(feature = "inbox")]
+            (Plan::Handle, _) if let Some(feed) = &self.feed => return self.store(feed, delivery).await,
             (Plan::Ask, _) | (Plan::Handle, None) => self.runner.run(delivery).await,
             (Plan::Handle, Some(dedup)) => return self.once(dedup, delivery).await,
         };
         handled.map_or_else(Outcome::Failed, Outcome::Handled)
+    }
+
+    /// Leaves an event to the inbox.
+    #[cfg(feature = "inbox")]
+    async fn store(&self, feed: &Feed, delivery: Delivery) -> Outcome {
+        let log = delivery.clone();
+        let meta = log.meta();
+        match feed.store(delivery).await {
+            Ok(Stored::Kept) => Outcome::Stored,
+            Ok(Stored::Repeat) => Outcome::Repeated,
+            Ok(Stored::Full) => {
+                tracing::warn!(event.id = %meta.event_id, "the inbox is full; the platform pushes `{}` again", meta.event_type);
+                Outcome::Failed(Failure::Busy)
+            }
+            Err(error) => {
+                tracing::error!(event.id = %meta.event_id, %error, "the inbox cannot take `{}`", meta.event_type);
+                Outcome::Failed(Failure::Store)
+            }
+        }
     }
 
     /// Handles an event unless it is a repeat.

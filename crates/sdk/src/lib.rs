@@ -32,7 +32,11 @@ mod dedup;
 mod delivery;
 mod dispatch;
 mod extract;
+#[cfg(feature = "sqlite")]
+mod file;
 mod handler;
+#[cfg(feature = "inbox")]
+mod inbox;
 mod reply;
 mod router;
 mod service;
@@ -47,7 +51,11 @@ pub use app::{App, AppError, Domain};
 pub use dedup::{BoxFuture, Dedup, DedupStore, Deduplicated, Seen};
 pub use delivery::{Delivery, Meta, Transport};
 pub use extract::{Event, Extract, ExtractError, RawEvent, State};
+#[cfg(feature = "sqlite")]
+pub use file::FileError;
 pub use handler::{Handler, RawHandler};
+#[cfg(feature = "inbox")]
+pub use inbox::{Counts, Dead, Inbox};
 pub use larkspur_events::EventType;
 pub use larkspur_wire::{Secret, TimestampMs, WrongRecipe};
 pub use reply::{Answer, BoxError, IntoReply, Json};

@@ -161,9 +161,11 @@ impl Webhook {
         match self.dispatcher.start(envelope, Transport::Webhook, now).await {
             Outcome::Handled(Answer(Some(json))) => response(StatusCode::OK, json.into()),
             // For a callback this says that nothing is to be shown; for an event nobody reads it.
-            Outcome::Handled(Answer(None)) | Outcome::Repeated | Outcome::Stale | Outcome::NoHandler => {
-                response(StatusCode::OK, Bytes::from_static(b"{}"))
-            }
+            Outcome::Handled(Answer(None))
+            | Outcome::Stored
+            | Outcome::Repeated
+            | Outcome::Stale
+            | Outcome::NoHandler => response(StatusCode::OK, Bytes::from_static(b"{}")),
             Outcome::Failed(failure) => response(StatusCode::INTERNAL_SERVER_ERROR, msg(&failure.to_string())),
         }
     }

@@ -74,6 +74,8 @@ pub struct Report {
     pub handled: u64,
     /// Events that a handler failed on, which the platform pushes again.
     pub failed: u64,
+    /// Events that went to the inbox, to be handled from there.
+    pub stored: u64,
     /// Repeats of events that had been handled.
     pub repeated: u64,
     /// Events that were too old to be handled.
@@ -90,6 +92,7 @@ impl fmt::Display for Report {
             received,
             handled,
             failed,
+            stored,
             repeated,
             stale,
             unhandled,
@@ -98,7 +101,7 @@ impl fmt::Display for Report {
         write!(f, "received {received} events over {connections} connections: ")?;
         write!(
             f,
-            "{handled} handled, {failed} failed, {repeated} repeated, {stale} too old, "
+            "{handled} handled, {failed} failed, {stored} stored, {repeated} repeated, {stale} too old, "
         )?;
         write!(f, "{unhandled} without a handler")
     }

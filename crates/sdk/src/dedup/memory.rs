@@ -54,7 +54,7 @@ impl Memory {
         }
     }
 
-    pub(super) fn fingerprint(&self, parts: [&str; 4]) -> Fingerprint {
+    pub(super) fn fingerprint(&self, parts: [&str; 3]) -> Fingerprint {
         let half = |key: &RandomState| {
             let mut hasher = key.build_hasher();
             for part in parts {
@@ -91,6 +91,19 @@ impl Memory {
                 Begun::InFlight(Arc::clone(ended).notified_owned())
             }
         }
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Makes a key done that another process handled.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn remember(&self, key: Fingerprint, now: TimestampMs) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.since = now;
+        state.young.insert(key);
     }
 
     #[cfg(test)]

@@ -260,7 +260,7 @@ async fn processes_can_share_a_store() {
     work.go.0.add_permits(1);
     first.await;
     assert!(matches!(push(&process(), "e1").await, Outcome::Repeated));
-    assert!(store.keys.lock().unwrap().contains_key("id/cli_1//e1"));
+    assert!(store.keys.lock().unwrap().contains_key("cli_1//e1"));
 }
 
 #[tokio::test]
@@ -273,4 +273,36 @@ async fn an_event_whose_store_fails_is_pushed_again() {
     let dispatcher = dispatcher(router().dedup(Dedup::with_store(broken, KEEP)), &work);
     assert_eq!(failure(push(&dispatcher, "e1").await), Some(Failure::Store));
     assert_eq!(work.calls.load(SeqCst), 0);
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test]
+async fn a_new_process_knows_what_the_one_before_it_handled() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("repeats.db");
+    let now = crate::clock::now();
+    for (event_id, before) in [("e1", false), ("e1", true), ("e2", false)] {
+        let work = Arc::<Work>::default();
+        let dispatcher = dispatcher(router().dedup(Dedup::sqlite(&path, KEEP).unwrap()), &work);
+        let outcome = push_at(&dispatcher, event_id, now).await;
+        assert_eq!(matches!(outcome, Outcome::Repeated), before, "{event_id}");
+        assert!(before || matches!(outcome, Outcome::Handled(_)), "{event_id}");
+    }
+    // What failed is not known, and what is over is forgotten.
+    let work = Arc::new(Work {
+        fail: 1.into(),
+        ..Work::default()
+    });
+    let long_ago = now.saturating_sub(KEEP);
+    let failing = dispatcher(router().dedup(Dedup::sqlite(&path, KEEP).unwrap()), &work);
+    assert_eq!(failure(push_at(&failing, "e3", now).await), Some(Failure::Handler));
+    assert!(matches!(push_at(&failing, "e4", long_ago).await, Outcome::Handled(_)));
+    drop(failing);
+    let next = dispatcher(router().dedup(Dedup::sqlite(&path, KEEP).unwrap()), &work);
+    for event_id in ["e3", "e4"] {
+        assert!(
+            matches!(push_at(&next, event_id, now).await, Outcome::Handled(_)),
+            "{event_id}"
+        );
+    }
 }

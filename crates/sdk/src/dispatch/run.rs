@@ -2,10 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+#[cfg(feature = "inbox")]
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -23,27 +26,37 @@ const SLOW: Duration = Duration::from_millis(2_500);
 /// For each handler that may run, this many events wait. More would wait for longer than the platform does.
 const WAITING_PER_HANDLER: usize = 4;
 
-pub(super) struct Runner {
+pub(crate) struct Runner {
     handlers: Handlers,
     time_limit: Duration,
-    free: Semaphore,
+    free: Arc<Semaphore>,
+    concurrency: u32,
     waiting: AtomicUsize,
     waiting_max: usize,
 }
 
+/// Why nobody took an event, and in what words.
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    #[cfg_attr(not(feature = "inbox"), expect(dead_code, reason = "only the inbox keeps it"))]
+    pub(crate) why: String,
+}
+
 impl Runner {
     pub(super) fn new(handlers: Handlers, policy: &Policy) -> Self {
-        let concurrency = policy.concurrency.min(Semaphore::MAX_PERMITS);
+        let concurrency = u32::try_from(policy.concurrency.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let permits = usize::try_from(concurrency).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             handlers,
             time_limit: policy.time_limit,
-            free: Semaphore::new(concurrency),
+            free: Arc::new(Semaphore::new(permits)),
+            concurrency,
             waiting: AtomicUsize::new(0),
-            waiting_max: concurrency.saturating_mul(WAITING_PER_HANDLER),
+            waiting_max: permits.saturating_mul(WAITING_PER_HANDLER),
         }
     }
 
-    /// Runs the handler of an event, and logs what goes wrong.
+    /// Runs the handler of an event when there is room, and logs what goes wrong.
     pub(super) async fn run(&self, delivery: Delivery) -> Result<Answer, Failure> {
         let Some(_room) = self.room().await else {
             let meta = delivery.meta();
@@ -53,22 +66,27 @@ impl Runner {
             );
             return Err(Failure::Busy);
         };
+        self.run_in(delivery).await.map_err(|failed| failed.failure)
+    }
+
+    /// Runs the handler of an event that there is room for, and logs what goes wrong.
+    pub(crate) async fn run_in(&self, delivery: Delivery) -> Result<Answer, Failed> {
         let started = Instant::now();
         let log = delivery.clone();
         let meta = log.meta();
         // Making the arguments is the handler's work too, so a panic there is caught as well.
         let handling = AssertUnwindSafe(self.handlers.handle(delivery)).catch_unwind();
         let handled = self.in_time(handling, meta, started).await;
-        match handled {
-            Ok(Ok(Ok(answer))) => Ok(answer),
+        let (failure, why) = match handled {
+            Ok(Ok(Ok(answer))) => return Ok(answer),
             Ok(Ok(Err(error))) => {
                 let error = chain(&error);
                 tracing::error!(event.id = %meta.event_id, %error, "handler of `{}` failed", meta.event_type);
-                Err(Failure::Handler)
+                (Failure::Handler, error)
             }
             Ok(Err(_panic)) => {
                 tracing::error!(event.id = %meta.event_id, "handler of `{}` panicked", meta.event_type);
-                Err(Failure::Panicked)
+                (Failure::Panicked, Failure::Panicked.to_string())
             }
             Err(_elapsed) => {
                 let limit = self.time_limit.as_secs_f32();
@@ -76,9 +94,30 @@ impl Runner {
                     event.id = %meta.event_id,
                     "handler of `{}` was stopped: it may take {limit:.1}s", meta.event_type
                 );
-                Err(Failure::TimedOut)
+                (Failure::TimedOut, Failure::TimedOut.to_string())
             }
-        }
+        };
+        Err(Failed { failure, why })
+    }
+
+    /// Room for a handler, if there is any and nobody waits for it.
+    #[cfg(feature = "inbox")]
+    pub(crate) fn free_room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+
+    /// Waits for room for a handler, and answers how much there is, up to so much.
+    #[cfg(feature = "inbox")]
+    pub(crate) async fn rooms(&self, at_most: usize) -> Option<Vec<OwnedSemaphorePermit>> {
+        let first = Arc::clone(&self.free).acquire_owned().await.ok()?;
+        let more = std::iter::from_fn(|| self.free_room()).take(at_most.saturating_sub(1));
+        Some(std::iter::once(first).chain(more).collect())
+    }
+
+    /// Completes when no handler runs or waits.
+    pub(super) async fn idle(&self) {
+        // It is never closed.
+        let _ = self.free.acquire_many(self.concurrency).await;
     }
 
     /// Waits for room for one more handler; `None` when too many others wait already.

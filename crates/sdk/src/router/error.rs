@@ -15,6 +15,9 @@ pub enum RouterError {
     /// Two places say what holds for all handlers.
     #[error("a merged router has layers, limits or policies of its own: set them on the router it is merged into")]
     MergedPolicy,
+    /// An inbox serves one router at a time.
+    #[error("the inbox serves another router already: open one for each")]
+    InboxTaken,
     /// A limit under which nothing could ever be handled.
     #[error("{limit} is zero, so that no event could ever be handled")]
     Zero {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::{Handle, Router, RouterError, raw};
 use crate::dedup::Dedup;
 use crate::handler::RawHandler;
+#[cfg(feature = "inbox")]
+use crate::inbox::Inbox;
 
 /// Whoever needs longer should keep a queue of its own; the platform has pushed the event again several times by now.
 const TIME_LIMIT: Duration = Duration::from_mins(5);
@@ -19,6 +21,8 @@ pub(crate) struct Policy {
     pub(crate) concurrency: usize,
     pub(crate) strict: bool,
     pub(crate) repeats: Repeats,
+    #[cfg(feature = "inbox")]
+    pub(crate) inbox: Option<Inbox>,
 }
 
 /// What is done with repeats.
@@ -49,6 +53,8 @@ impl Default for Policy {
             concurrency: CONCURRENCY,
             strict: false,
             repeats: Repeats::Default,
+            #[cfg(feature = "inbox")]
+            inbox: None,
         }
     }
 }
@@ -60,7 +66,13 @@ impl Policy {
             concurrency,
             strict,
             repeats,
+            #[cfg(feature = "inbox")]
+            inbox,
         } = self;
+        #[cfg(feature = "inbox")]
+        if inbox.is_some() {
+            return false;
+        }
         *time_limit == TIME_LIMIT && *concurrency == CONCURRENCY && !strict && matches!(repeats, Repeats::Default)
     }
 
@@ -108,6 +120,14 @@ impl<S: 'static> Router<S> {
     /// Runs handlers for repeats too, for handlers that know them by themselves.
     pub fn without_dedup(mut self) -> Self {
         self.policy.repeats = Repeats::Handle;
+        self
+    }
+
+    /// Acknowledges events when this inbox has stored them, and handles them from there. Without it, an event is
+    /// acknowledged when its handler is done. Callbacks are handled at once all the same.
+    #[cfg(feature = "inbox")]
+    pub fn ack_on_receipt(mut self, inbox: Inbox) -> Self {
+        self.policy.inbox = Some(inbox);
         self
     }
 

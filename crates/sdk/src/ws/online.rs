@@ -90,6 +90,7 @@ impl Work {
             Outcome::Handled(_) => self.report.handled += 1,
             Outcome::Failed(_) => self.report.failed += 1,
             Outcome::NoHandler => self.report.unhandled += 1,
+            Outcome::Stored => self.report.stored += 1,
             Outcome::Repeated => self.report.repeated += 1,
             Outcome::Stale => self.report.stale += 1,
         }
@@ -120,7 +121,9 @@ impl Work {
 fn acked(frame: Frame, outcome: &Outcome, took: Duration) -> Frame {
     let ack = match outcome {
         Outcome::Handled(Answer(Some(json))) => Ack::answer(json.clone()),
-        Outcome::Handled(Answer(None)) | Outcome::Repeated | Outcome::Stale | Outcome::NoHandler => Ack::ok(),
+        Outcome::Handled(Answer(None)) | Outcome::Stored | Outcome::Repeated | Outcome::Stale | Outcome::NoHandler => {
+            Ack::ok()
+        }
         Outcome::Failed(_) => Ack::failed(),
     };
     frame.into_ack(ack.write().into(), took.as_millis())
