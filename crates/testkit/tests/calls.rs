@@ -2,7 +2,7 @@
 
 use larkspur::events::card::{ActionTrigger, ActionTriggerReply, ActionTriggerReplyToast};
 use larkspur::{Event, Json, Router};
-use larkspur_testkit::Platform;
+use larkspur_testkit::TestPlatform;
 use serde_json::json;
 
 async fn on_tap(Event(tap): Event<ActionTrigger>) -> Json<ActionTriggerReply> {
@@ -18,7 +18,7 @@ async fn on_tap(Event(tap): Event<ActionTrigger>) -> Json<ActionTriggerReply> {
 
 #[tokio::test]
 async fn a_callback_returns_what_the_handler_answers() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let client = platform.app().connect(Router::new().on(on_tap)).into_future();
     let client = tokio::spawn(client);
     platform.online(1).await;

@@ -8,7 +8,7 @@ use larkspur::events::corehr::JobChangeStatusUpdatedV2;
 use larkspur::events::hire::EcoExamCreatedV1;
 use larkspur::{BoxError, Event, Meta, Router, State, Transport};
 use larkspur_platform::{RetryBody, RetryConnection, RetryFrom, WithheldField};
-use larkspur_testkit::{DeliveryState, Platform, TENANT};
+use larkspur_testkit::{DeliveryState, TENANT, TestPlatform};
 use larkspur_wire::AppId;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -65,7 +65,7 @@ async fn on_any(meta: Meta, State(inbox): State<Inbox>) -> Result<(), BoxError> 
     inbox.take(meta)
 }
 
-async fn connected(platform: &Platform, inbox: &Inbox) -> JoinHandle<()> {
+async fn connected(platform: &TestPlatform, inbox: &Inbox) -> JoinHandle<()> {
     let client = platform.app().connect(inbox.router()).into_future();
     let task = tokio::spawn(async move { drop(client.await) });
     platform.online(1).await;
@@ -73,13 +73,13 @@ async fn connected(platform: &Platform, inbox: &Inbox) -> JoinHandle<()> {
 }
 
 /// An axum server with the SDK's webhook, whose URL the app was given.
-async fn hooked(platform: &Platform, inbox: &Inbox, encrypted: bool) -> AppId {
+async fn hooked(platform: &TestPlatform, inbox: &Inbox, encrypted: bool) -> AppId {
     let id = platform.add_webhook_app(encrypted).await;
     serve_hook(platform, inbox, &id).await;
     id
 }
 
-async fn serve_hook(platform: &Platform, inbox: &Inbox, id: &AppId) {
+async fn serve_hook(platform: &TestPlatform, inbox: &Inbox, id: &AppId) {
     let hook = platform.credentials(id).webhook(inbox.router()).unwrap();
     let web = axum::Router::new().route_service("/webhook/event", hook);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -90,7 +90,7 @@ async fn serve_hook(platform: &Platform, inbox: &Inbox, id: &AppId) {
 
 #[tokio::test]
 async fn an_event_arrives_over_a_persistent_connection() {
-    let (platform, inbox) = (Platform::start().await, Inbox::default());
+    let (platform, inbox) = (TestPlatform::start().await, Inbox::default());
     let _client = connected(&platform, &inbox).await;
     let event = platform.trigger(EXAM).await;
     assert_eq!(platform.settled(&event).await, [DeliveryState::Delivered]);
@@ -107,7 +107,7 @@ async fn an_event_arrives_over_a_persistent_connection() {
 #[tokio::test]
 async fn an_event_arrives_by_webhook_sealed_or_not() {
     for encrypted in [true, false] {
-        let (platform, inbox) = (Platform::start().await, Inbox::default());
+        let (platform, inbox) = (TestPlatform::start().await, Inbox::default());
         let app = hooked(&platform, &inbox, encrypted).await;
         let event = platform.trigger_for(&app, EXAM).await;
         assert_eq!(platform.settled(&event).await, [DeliveryState::Delivered]);
@@ -117,7 +117,7 @@ async fn an_event_arrives_by_webhook_sealed_or_not() {
 
 #[tokio::test]
 async fn every_event_type_arrives() {
-    let (platform, inbox) = (Platform::start().await, Inbox::default());
+    let (platform, inbox) = (TestPlatform::start().await, Inbox::default());
     let _client = connected(&platform, &inbox).await;
     let apps = platform.engine().apps();
     let types = apps
@@ -138,7 +138,7 @@ async fn every_event_type_arrives() {
 
 #[tokio::test]
 async fn a_failed_handler_gets_the_event_again_when_the_first_rung_has_passed() {
-    let (platform, inbox) = (Platform::start().await, Inbox::failing(1));
+    let (platform, inbox) = (TestPlatform::start().await, Inbox::failing(1));
     let _client = connected(&platform, &inbox).await;
     let event = platform.trigger(EXAM).await;
     let attempts = platform.attempts(&event, 1).await;
@@ -157,7 +157,7 @@ async fn a_failed_handler_gets_the_event_again_when_the_first_rung_has_passed() 
 
 #[tokio::test]
 async fn after_the_last_rung_a_delivery_is_dead() {
-    let (platform, inbox) = (Platform::start().await, Inbox::failing(99));
+    let (platform, inbox) = (TestPlatform::start().await, Inbox::failing(99));
     let app = hooked(&platform, &inbox, true).await;
     let event = platform.trigger_for(&app, EXAM).await;
     for (rung, wait) in [15, 5 * 60, 60 * 60, 6 * 60 * 60].into_iter().enumerate() {
@@ -171,7 +171,7 @@ async fn after_the_last_rung_a_delivery_is_dead() {
 
 #[tokio::test]
 async fn with_nobody_online_an_event_waits_for_the_client() {
-    let (platform, inbox) = (Platform::start().await, Inbox::default());
+    let (platform, inbox) = (TestPlatform::start().await, Inbox::default());
     let event = platform.trigger(EXAM).await;
     assert!(platform.attempts(&event, 1).await[0].error.is_some());
     let _client = connected(&platform, &inbox).await;
@@ -182,7 +182,7 @@ async fn with_nobody_online_an_event_waits_for_the_client() {
 #[tokio::test]
 async fn retries_can_count_from_the_first_attempt() {
     for (from, second_after) in [(RetryFrom::Previous, 15 + 300), (RetryFrom::First, 300)] {
-        let platform = Platform::with(|settings| settings.assumptions.retry_from = from).await;
+        let platform = TestPlatform::with(|settings| settings.assumptions.retry_from = from).await;
         let event = platform.trigger(EXAM).await;
         platform.attempts(&event, 1).await;
         platform.advance(FIRST_RUNG);
@@ -223,7 +223,7 @@ async fn recorder() -> (String, Arc<Mutex<Vec<(axum::http::HeaderMap, axum::body
 #[tokio::test]
 async fn a_retry_is_made_anew_or_repeats_the_bytes() {
     for (body, same) in [(RetryBody::Fresh, false), (RetryBody::Identical, true)] {
-        let platform = Platform::with(|settings| settings.assumptions.retry_body = body).await;
+        let platform = TestPlatform::with(|settings| settings.assumptions.retry_body = body).await;
         let (url, seen) = recorder().await;
         let app = platform.add_webhook_app(false).await;
         platform.set_url(&app, &url).await;
@@ -242,7 +242,7 @@ async fn a_retry_is_made_anew_or_repeats_the_bytes() {
 
 #[tokio::test]
 async fn a_retry_goes_to_any_connection_or_to_the_same_one() {
-    let platform = Platform::with(|settings| {
+    let platform = TestPlatform::with(|settings| {
         settings.assumptions.retry_connection = RetryConnection::Same;
         settings.delivery.retry_seconds = vec![1; 8];
     })
@@ -280,7 +280,7 @@ async fn a_withheld_field_is_absent_null_or_empty() {
         (WithheldField::Null, Some("null")),
         (WithheldField::Empty, Some("\"\"")),
     ] {
-        let platform = Platform::with(|settings| settings.assumptions.withheld_field = instead).await;
+        let platform = TestPlatform::with(|settings| settings.assumptions.withheld_field = instead).await;
         let app = platform.engine().apps().iter().next().unwrap().id.clone();
         let scopes = "corehr:job_change.status_update_event:read".parse();
         let scopes = Some(Selection::These(scopes.into_iter().collect()));
@@ -314,7 +314,7 @@ async fn a_withheld_field_is_absent_null_or_empty() {
 #[tokio::test]
 async fn a_store_app_gets_a_ticket_every_hour_and_when_it_asks() {
     use larkspur_platform::{AppChange, NewApp, Selection, SubscriptionChange};
-    let (platform, inbox) = (Platform::start().await, Inbox::default());
+    let (platform, inbox) = (TestPlatform::start().await, Inbox::default());
     let events = SubscriptionChange {
         types: Some(Selection::All),
         ..SubscriptionChange::default()
@@ -350,7 +350,7 @@ async fn a_store_app_gets_a_ticket_every_hour_and_when_it_asks() {
 
 #[tokio::test]
 async fn a_client_comes_back_when_its_connection_is_cut() {
-    let (platform, inbox) = (Platform::start().await, Inbox::default());
+    let (platform, inbox) = (TestPlatform::start().await, Inbox::default());
     let _client = connected(&platform, &inbox).await;
     let app = platform.engine().apps().iter().next().unwrap().id.clone();
     let opened = platform.engine().hub().counts().sessions_opened;
@@ -364,7 +364,7 @@ async fn a_client_comes_back_when_its_connection_is_cut() {
 
 #[tokio::test]
 async fn a_client_that_is_shut_down_finishes_what_it_has() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let gate = Arc::new(tokio::sync::Notify::new());
     let slow = async |State(gate): State<Arc<tokio::sync::Notify>>| gate.notified().await;
@@ -395,7 +395,8 @@ async fn a_client_that_is_shut_down_finishes_what_it_has() {
 
 #[tokio::test]
 async fn a_payload_of_3_mb_arrives_whole() {
-    let (platform, seen) = (Platform::start().await, Arc::new(Mutex::new(Vec::new())));
+    let platform = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 30_000).await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
     let keep = async |larkspur::RawEvent(event): larkspur::RawEvent, State(seen): State<Arc<Mutex<Vec<usize>>>>| {
         seen.lock()
             .unwrap()
@@ -409,55 +410,4 @@ async fn a_payload_of_3_mb_arrives_whole() {
     let published = platform.publish(&body).await.unwrap();
     assert_eq!(platform.settled(&published.event_id).await, [DeliveryState::Delivered]);
     assert_eq!(*seen.lock().unwrap(), [3_000_000]);
-}
-
-#[tokio::test]
-async fn a_client_connects_over_tls_with_no_global_provider() {
-    let platform = Platform::start().await;
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("root.pem");
-    std::fs::write(&root, &certificate).unwrap();
-    let tls = larkspur_server::Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
-    let listener = tokio::net::TcpListener::bind("localhost:0").await.unwrap();
-    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-    let config = larkspur_server::ServerConfig::default();
-    let stop = tokio_util::sync::CancellationToken::new();
-    tokio::spawn(larkspur_server::serve(
-        listener,
-        Some(tls),
-        platform.engine().clone(),
-        config,
-        stop,
-    ));
-    let inbox = Inbox::default();
-    let trusting = platform
-        .app()
-        .domain(larkspur::Domain::parse(&url).unwrap())
-        .root_certificates(&root);
-    let _client = tokio::spawn(trusting.connect(inbox.router()).into_future());
-    platform.online(1).await;
-    let event = platform.trigger(EXAM).await;
-    assert_eq!(platform.settled(&event).await, [DeliveryState::Delivered]);
-    assert!(rustls::crypto::CryptoProvider::get_default().is_none());
-}
-
-#[tokio::test]
-async fn wrong_credentials_end_a_client_and_say_what_to_do() {
-    let platform = Platform::start().await;
-    let wrong = larkspur::App::new(platform.app().id(), "wrong").unwrap();
-    let wrong = wrong.domain(larkspur::Domain::parse(platform.url()).unwrap());
-    let error = wrong.connect(Router::new()).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            larkspur::ConnectError::Refused {
-                code: 1_000_040_345,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert!(error.to_string().contains("check both"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use larkspur_platform::RetryMessageId;
-use larkspur_testkit::{DeliveryState, Platform};
+use larkspur_testkit::{DeliveryState, TestPlatform};
 use larkspur_wire::ack::Ack;
 use larkspur_wire::endpoint::{ENDPOINT_PATH, EndpointRequest};
 use larkspur_wire::frame::{Frame, Kind};
@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 const EXAM: &str = "hire.eco_exam.created_v1";
 
 /// A connection of the platform's app, which has this many then.
-async fn connect(platform: &Platform, connections: usize) -> WebSocketStream<TcpStream> {
+async fn connect(platform: &TestPlatform, connections: usize) -> WebSocketStream<TcpStream> {
     let app = platform.app().id().parse().unwrap();
     let base = platform.url().parse().unwrap();
     let url = platform.engine().hub().issue_url(&app, &base).unwrap();
@@ -57,7 +57,7 @@ async fn answer(socket: &mut WebSocketStream<TcpStream>, ack: Ack) -> Frame {
 #[tokio::test]
 async fn a_retry_is_a_new_message_or_keeps_its_message_id() {
     for (id, same) in [(RetryMessageId::New, false), (RetryMessageId::Keep, true)] {
-        let platform = Platform::with(|settings| settings.assumptions.retry_message_id = id).await;
+        let platform = TestPlatform::with(|settings| settings.assumptions.retry_message_id = id).await;
         let mut socket = connect(&platform, 1).await;
         let event = platform.trigger(EXAM).await;
         let first = answer(&mut socket, Ack::failed()).await;
@@ -72,7 +72,7 @@ async fn a_retry_is_a_new_message_or_keeps_its_message_id() {
 
 #[tokio::test]
 async fn an_ack_on_another_session_settles_and_nothing_is_pushed_again() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let mut first = connect(&platform, 1).await;
     let acked = platform.trigger(EXAM).await;
     let frame = event(&mut first).await;
@@ -97,7 +97,7 @@ async fn an_ack_on_another_session_settles_and_nothing_is_pushed_again() {
 async fn the_endpoint_says_success_in_the_words_that_were_set() {
     for words in ["success", "ok"] {
         let platform =
-            Platform::with(|settings| words.clone_into(&mut settings.assumptions.endpoint_success_msg)).await;
+            TestPlatform::with(|settings| words.clone_into(&mut settings.assumptions.endpoint_success_msg)).await;
         let apps = platform.engine().apps();
         let app = apps.iter().next().unwrap();
         let body = EndpointRequest::write(&app.id, &app.app_secret);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use larkspur::{BoxError, Delivery, Router, State};
 use larkspur_platform::{AppChange, DeliveryChange};
-use larkspur_testkit::{Platform, TENANT};
+use larkspur_testkit::{TENANT, TestPlatform};
 use larkspur_wire::AppId;
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ async fn on_any(delivery: Delivery, State(seen): State<Seen>) -> Result<(), BoxE
 
 impl Seen {
     /// Connects a client of the platform's app.
-    async fn connect(&self, platform: &Platform) {
+    async fn connect(&self, platform: &TestPlatform) {
         let router = Router::new().fallback(on_any).with_state(self.clone());
         tokio::spawn(platform.app().connect(router).into_future());
         platform.online(1).await;
@@ -44,23 +44,23 @@ impl Seen {
         self.texts.lock().unwrap().clone()
     }
 
-    async fn wait(&self, platform: &Platform, texts: &[&str]) {
+    async fn wait(&self, platform: &TestPlatform, texts: &[&str]) {
         platform.until(async || self.texts().len() >= texts.len()).await;
         assert_eq!(self.texts(), texts);
     }
 }
 
-fn app_id(platform: &Platform) -> AppId {
+fn app_id(platform: &TestPlatform) -> AppId {
     platform.app().id().parse().unwrap()
 }
 
-async fn approval(platform: &Platform, instance: &str, status: &str) {
+async fn approval(platform: &TestPlatform, instance: &str, status: &str) {
     let event = json!({"instance_code": instance, "approval_code": "a", "status": status});
     let body = json!({"event_type": "approval_instance", "event": event, "tenant_key": TENANT});
     platform.publish(&body).await.unwrap();
 }
 
-async fn exam(platform: &Platform, id: &str) {
+async fn exam(platform: &TestPlatform, id: &str) {
     let body = json!({
         "event_type": "hire.eco_exam.created_v1", "event": {"exam_id": id}, "app_id": app_id(platform),
         "tenant_key": TENANT,
@@ -68,7 +68,7 @@ async fn exam(platform: &Platform, id: &str) {
     platform.publish(&body).await.unwrap();
 }
 
-async fn change(platform: &Platform, delivery: DeliveryChange) {
+async fn change(platform: &TestPlatform, delivery: DeliveryChange) {
     let change = AppChange {
         delivery,
         ..AppChange::default()
@@ -78,7 +78,7 @@ async fn change(platform: &Platform, delivery: DeliveryChange) {
 
 #[tokio::test]
 async fn approvals_of_one_instance_wait_for_the_one_before() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let seen = Seen::default();
     *seen.fails_first.lock().unwrap() = true;
     seen.connect(&platform).await;
@@ -95,7 +95,7 @@ async fn approvals_of_one_instance_wait_for_the_one_before() {
 
 #[tokio::test]
 async fn a_paused_app_receives_when_it_goes_on() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let seen = Seen::default();
     seen.connect(&platform).await;
     let paused = |paused| DeliveryChange {
@@ -114,7 +114,7 @@ async fn a_paused_app_receives_when_it_goes_on() {
 
 #[tokio::test]
 async fn an_app_may_have_a_ladder_of_its_own() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let seen = Seen::default();
     *seen.fails_first.lock().unwrap() = true;
     seen.connect(&platform).await;
@@ -144,7 +144,7 @@ async fn an_app_may_have_a_ladder_of_its_own() {
 #[tokio::test]
 async fn more_than_memory_holds_arrives_once_each() {
     const EVENTS: usize = 1_300;
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let one_at_a_time = DeliveryChange {
         in_flight_max: Some(NonZeroU32::new(1)),
         ..DeliveryChange::default()

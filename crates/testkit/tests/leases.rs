@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use larkspur::{BoxError, Meta, Router, State};
-use larkspur_testkit::{DeliveryState, Platform};
+use larkspur_testkit::{DeliveryState, TestPlatform};
 use tokio::sync::watch;
 
 const EXAM: &str = "hire.eco_exam.created_v1";
@@ -43,7 +43,7 @@ async fn take(meta: Meta, State(mut bot): State<Bot>) -> Result<(), BoxError> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_on_its_way_is_not_pushed_again_however_far_the_clock_is_moved() {
-    let platform = Platform::start().await;
+    let platform = TestPlatform::start().await;
     let seen: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
     let (moved, clock_moved) = watch::channel(());
     let bot = Bot {

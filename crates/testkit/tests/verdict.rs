@@ -9,7 +9,7 @@ use larkspur_platform::{
     AppChange, Gate, NewApp, Publication, PublishError, Selection, SubscriptionChange, UnverifiedTypes,
 };
 use larkspur_store::{AppKind, DeliveryQuery, Mode};
-use larkspur_testkit::{Platform, TENANT};
+use larkspur_testkit::{TENANT, TestPlatform};
 use larkspur_wire::{AppId, EventType, Scope};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn some<T: Ord + Clone>(rng: &mut Rng, all: &[T]) -> Selection<T> {
 }
 
 /// An app as it may be; `None` when the rules do not allow such a one.
-async fn random_app(platform: &Platform, rng: &mut Rng) -> Option<AppId> {
+async fn random_app(platform: &TestPlatform, rng: &mut Rng) -> Option<AppId> {
     let catalog = platform.engine().catalog();
     let types: Vec<EventType> = catalog.iter().map(|facts| facts.event_type.parse().unwrap()).collect();
     let kind = [AppKind::Custom, AppKind::Store][rng.usize(..2)];
@@ -58,7 +58,7 @@ async fn random_app(platform: &Platform, rng: &mut Rng) -> Option<AppId> {
     Some(app.id.clone())
 }
 
-async fn publish(platform: &Platform, body: &Value, explain: bool) -> Result<Published, PublishError> {
+async fn publish(platform: &TestPlatform, body: &Value, explain: bool) -> Result<Published, PublishError> {
     let (engine, body) = (platform.engine(), body.to_string());
     let settings = &engine.settings().publish;
     let publication = Publication::parse(body.as_bytes(), engine.catalog(), settings, UnverifiedTypes::Accept)?;
@@ -66,7 +66,7 @@ async fn publish(platform: &Platform, body: &Value, explain: bool) -> Result<Pub
 }
 
 /// What was made, as the store has it: apps, and what each may not see.
-async fn made(platform: &Platform, published: &Published) -> BTreeMap<AppId, Vec<String>> {
+async fn made(platform: &TestPlatform, published: &Published) -> BTreeMap<AppId, Vec<String>> {
     let query = DeliveryQuery {
         event_id: Some(published.event_id.clone()),
         limit: 1_000,
@@ -82,7 +82,7 @@ async fn publishing_does_what_explaining_says() {
     let seed = given.map_or_else(|| fastrand::u64(..), |given| given.parse().unwrap());
     println!("repeat this run with LARKSPUR_TEST_SEED={seed}");
     let mut rng = Rng::with_seed(seed);
-    let platform = Platform::with(|settings| settings.publish.resource_subscriptions = rng.bool()).await;
+    let platform = TestPlatform::with(|settings| settings.publish.resource_subscriptions = rng.bool()).await;
     let mut apps = Vec::new();
     while apps.len() < APPS {
         apps.extend(random_app(&platform, &mut rng).await);

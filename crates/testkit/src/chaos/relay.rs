@@ -1,0 +1,303 @@
+//! One persistent connection, from frame to frame: what the platform pushes goes down to the app, its acks go up.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use larkspur_wire::ack::Ack;
+use larkspur_wire::frame::{Frame, Kind};
+use tokio::net::TcpStream;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+
+use super::fault::{Cut, Fault, Stage};
+use super::pieces::{set, split};
+use super::{Shared, count, drift};
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// A side that takes no bytes for this long is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A side that was sent a close frame has this long to answer it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Events whose acks are outstanding; older ones cannot be duplicated any more.
+const UNACKED_MAX: usize = 4_096;
+/// Marks the message ids of the events that we push once more.
+const AGAIN: &str = "-again";
+
+/// Where a delayed message goes.
+#[derive(Clone, Copy)]
+enum To {
+    Client,
+    Platform,
+}
+
+/// Why the connection ends.
+enum End {
+    /// One side ended it.
+    Over,
+    /// We do.
+    Cut(Cut),
+}
+
+pub(super) struct Relay {
+    shared: Arc<Shared>,
+    client: Socket,
+    platform: Socket,
+    cuts: broadcast::Receiver<Cut>,
+    /// Messages that wait for their time.
+    delayed: VecDeque<(Instant, To, Bytes)>,
+    /// An event that waits until another has passed it.
+    held: Option<Frame>,
+    /// Events by their message ids, to be pushed once more.
+    unacked: HashMap<String, Frame>,
+    order: VecDeque<String>,
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.shared.counts.standing.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Relay {
+    pub(super) fn new(shared: Arc<Shared>, client: Socket, platform: Socket, cuts: broadcast::Receiver<Cut>) -> Self {
+        Self {
+            shared,
+            client,
+            platform,
+            cuts,
+            delayed: VecDeque::new(),
+            held: None,
+            unacked: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let due = self.delayed.iter().map(|(at, ..)| *at).min();
+            let passed = tokio::select! {
+                Ok(cut) = self.cuts.recv() => Err(End::Cut(cut)),
+                message = self.platform.next() => self.down(message).await,
+                message = self.client.next() => self.up(message).await,
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.release().await,
+            };
+            match passed {
+                Ok(()) => {}
+                Err(End::Over) => return self.over().await,
+                Err(End::Cut(cut)) => return self.cut(cut).await,
+            }
+        }
+    }
+
+    async fn send(&mut self, to: To, message: Message) -> Result<(), End> {
+        let socket = match to {
+            To::Client => &mut self.client,
+            To::Platform => &mut self.platform,
+        };
+        let sent = timeout(WRITE_TIMEOUT, socket.send(message)).await;
+        sent.map_err(|_| End::Over)?.map_err(|_| End::Over)
+    }
+
+    async fn release(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        while let Some(idx) = self.delayed.iter().position(|(at, ..)| *at <= now) {
+            let Some((_, to, bytes)) = self.delayed.remove(idx) else {
+                break;
+            };
+            self.send(to, Message::Binary(bytes)).await?;
+        }
+        Ok(())
+    }
+
+    /// Something from the platform.
+    async fn down<E>(&mut self, message: Option<Result<Message, E>>) -> Result<(), End> {
+        let Some(Ok(message)) = message else {
+            return Err(End::Over);
+        };
+        let frame = match &message {
+            Message::Binary(bytes) => Frame::read(bytes.clone()).ok(),
+            // The library answers these itself.
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            _ => None,
+        };
+        match frame {
+            Some(frame) if frame.kind() == Kind::Event => self.event(frame).await,
+            _ => self.send(To::Client, message).await,
+        }
+    }
+
+    async fn event(&mut self, frame: Frame) -> Result<(), End> {
+        match self.shared.take(Stage::Event) {
+            None => self.push(vec![frame]).await?,
+            Some(Fault::DropEvent) => return Ok(()),
+            Some(Fault::Delay(by)) => {
+                self.remember(&frame);
+                count(&self.shared.counts.events);
+                self.delayed.push_back((Instant::now() + by, To::Client, frame.write()));
+                return Ok(());
+            }
+            Some(Fault::Reorder) => {
+                // Of two that are held, the first goes before the second has to wait too.
+                let before = self.held.replace(frame);
+                return self.push(before.into_iter().collect()).await;
+            }
+            Some(Fault::Fragment { bytes }) => {
+                self.remember(&frame);
+                let mut fragments = split(&frame, bytes);
+                fragments.reverse();
+                self.push(fragments).await?;
+            }
+            Some(Fault::ClaimFragments { sum }) => {
+                let mut claim = frame;
+                set(&mut claim, "sum", |_| sum.to_string());
+                self.push(vec![claim]).await?;
+            }
+            Some(Fault::NumbersForText) => {
+                let mut drifted = frame;
+                drifted.payload = drifted.payload.map(|json| drift::numbers_for_text(&json));
+                self.push(vec![drifted]).await?;
+            }
+            Some(Fault::CutBeforeEvent(cut)) => return Err(End::Cut(cut)),
+            Some(_) => {}
+        }
+        let held = self.held.take();
+        self.push(held.into_iter().collect()).await
+    }
+
+    async fn push(&mut self, frames: Vec<Frame>) -> Result<(), End> {
+        for frame in frames {
+            self.remember(&frame);
+            count(&self.shared.counts.events);
+            self.send(To::Client, Message::Binary(frame.write())).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an event until its ack; of one in fragments, the whole if it was given first.
+    fn remember(&mut self, frame: &Frame) {
+        let Some(id) = frame.header("message_id") else { return };
+        if self.unacked.contains_key(id) {
+            return;
+        }
+        if self.order.len() >= UNACKED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.unacked.remove(&oldest);
+        }
+        self.order.push_back(id.to_owned());
+        self.unacked.insert(id.to_owned(), frame.clone());
+    }
+
+    /// Something from the app.
+    async fn up<E>(&mut self, message: Option<Result<Message, E>>) -> Result<(), End> {
+        let Some(Ok(message)) = message else {
+            return Err(End::Over);
+        };
+        let frame = match &message {
+            Message::Binary(bytes) => Frame::read(bytes.clone()).ok(),
+            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            _ => None,
+        };
+        match frame {
+            Some(frame) if frame.kind() == Kind::Event => self.ack(frame, message).await,
+            _ => self.send(To::Platform, message).await,
+        }
+    }
+
+    async fn ack(&mut self, frame: Frame, message: Message) -> Result<(), End> {
+        let id = frame.header("message_id").unwrap_or_default();
+        if id.ends_with(AGAIN) {
+            // The platform knows nothing of it.
+            return Ok(());
+        }
+        let event = self.unacked.remove(id);
+        self.order.retain(|one| one != id);
+        let payload = frame.payload.as_deref().unwrap_or_default();
+        let success = Ack::parse(payload).is_ok_and(|ack| ack.is_success());
+        let fault = self.shared.take(Stage::Ack { success });
+        match fault {
+            Some(Fault::DropAck) => return Ok(()),
+            Some(Fault::DelayAck(by)) => {
+                count(&self.shared.counts.acks);
+                let at = Instant::now() + by;
+                self.delayed.push_back((at, To::Platform, frame.write()));
+                return Ok(());
+            }
+            Some(Fault::CutBeforeAck(cut)) => return Err(End::Cut(cut)),
+            _ => {}
+        }
+        count(&self.shared.counts.acks);
+        self.send(To::Platform, message).await?;
+        match (fault, event) {
+            (Some(Fault::Duplicate), Some(mut event)) => {
+                set(&mut event, "message_id", |id| format!("{id}{AGAIN}"));
+                self.push(vec![event]).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One side is gone; the other is told.
+    async fn over(mut self) {
+        for socket in [&mut self.client, &mut self.platform] {
+            let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
+        }
+    }
+
+    async fn cut(mut self, cut: Cut) {
+        match cut {
+            Cut::Reset => {
+                // With it, closing discards what is unsent and sends RST.
+                let _ = self.client.get_ref().set_zero_linger();
+            }
+            Cut::End => {}
+            Cut::Close(code) => {
+                let reason = "told to close".into();
+                let frame = CloseFrame {
+                    code: code.into(),
+                    reason,
+                };
+                let closing = async {
+                    if self.client.close(Some(frame)).await.is_ok() {
+                        while let Some(Ok(_)) = self.client.next().await {}
+                    }
+                };
+                let _ = timeout(CLOSE_TIMEOUT, closing).await;
+            }
+            Cut::Silence => self.silence().await,
+            Cut::HalfOpen => {
+                let _ = timeout(CLOSE_TIMEOUT, self.platform.close(None)).await;
+                // Until the end of the test, when this task is dropped.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// What the app says arrives, what the platform says does not.
+    async fn silence(&mut self) {
+        loop {
+            tokio::select! {
+                message = self.client.next() => {
+                    if self.up(message).await.is_err() {
+                        return;
+                    }
+                }
+                message = self.platform.next() => {
+                    if !matches!(message, Some(Ok(_))) {
+                        // Even the end of the connection is not told.
+                        while let Some(Ok(_)) = self.client.next().await {}
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

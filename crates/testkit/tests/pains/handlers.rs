@@ -1,0 +1,102 @@
+//! P3 and what was seen of other crates: slow handlers, handlers that panic, handlers that a disconnect cancels; and
+//! P8: events that no handler is there for.
+
+use larkspur::{Meta, Router, State};
+use larkspur_testkit::{Client, Cut, DeliveryState, TestPlatform};
+
+use crate::{EXAM, FIRST_RUNG, Gate, Journal, until};
+
+const OTHER: &str = "hire.eco_background_check.created_v1";
+
+async fn wait(_: Meta, State(gate): State<Gate>) {
+    gate.pass().await;
+}
+
+async fn take(_: Meta) {}
+
+/// P3, clawdbot-feishu#325: a handler that takes its time must not hold up other events, nor the heartbeat.
+#[tokio::test]
+async fn slow_handler() {
+    let journal = Journal::of_this_process();
+    let lab = TestPlatform::with(|settings| settings.sessions.ping_interval_seconds = 1).await;
+    let gate = Gate::shut();
+    let router = Router::new().on_raw(EXAM, wait).fallback(take).with_state(gate.clone());
+    let _bot = lab.client(router).await;
+    let slow = lab.trigger(EXAM).await;
+    until("the handler runs", || gate.came() == 1).await;
+    let pinged = lab.engine().hub().sessions()[0].last_ping_at;
+    let quick = lab.trigger(OTHER).await;
+    assert_eq!(lab.settled(&quick).await, [DeliveryState::Delivered]);
+    let warned = || !journal.lines(&["WARN", slow.as_str(), "of 3s"]).is_empty();
+    until("a warning before the time is up", warned).await;
+    assert!(
+        lab.engine().hub().sessions()[0].last_ping_at > pinged,
+        "the heart beats on"
+    );
+    gate.open(1);
+    lab.settled(&slow).await;
+}
+
+async fn panic(_: Meta) {
+    panic!("on purpose");
+}
+
+/// Seen of larksuite-oapi-sdk-rs: a handler that panics ends the client. Here its event fails, and nothing else.
+#[tokio::test]
+async fn panic_handler() {
+    let lab = TestPlatform::start().await;
+    let _bot = lab.client(Router::new().on_raw(EXAM, panic).fallback(take)).await;
+    let event = lab.trigger(EXAM).await;
+    assert_eq!(lab.attempts(&event, 1).await[0].code, Some(500));
+    let other = lab.trigger(OTHER).await;
+    assert_eq!(lab.settled(&other).await, [DeliveryState::Delivered]);
+    assert_eq!(lab.engine().hub().counts().sessions_opened, 1, "the connection stays");
+}
+
+/// Seen of larksuite-oapi-sdk-rs: a lost connection cancels the handlers that run, half-way through what they do.
+#[tokio::test]
+async fn disconnect_mid_handler() {
+    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 200).await;
+    let gate = Gate::shut();
+    let _bot = lab.client(Router::new().fallback(wait).with_state(gate.clone())).await;
+    let event = lab.trigger(EXAM).await;
+    until("the handler runs", || gate.came() == 1).await;
+    assert_eq!(lab.chaos().cut(Cut::Reset), 1);
+    lab.attempts(&event, 1).await;
+    lab.until(async || lab.engine().hub().counts().sessions_opened == 2)
+        .await;
+    lab.online(1).await;
+    gate.open(1);
+    until("the handler finishes", || gate.through() == 1).await;
+    lab.advance(FIRST_RUNG);
+    assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+    assert_eq!(lab.handled(&event), 1, "the repeat is known");
+}
+
+/// P8, oapi-sdk-java#185: an event that nobody handles is acknowledged, counted, and logged once for its type.
+#[tokio::test]
+async fn unhandled() {
+    let journal = Journal::of_this_process();
+    let lab = TestPlatform::start().await;
+    let bot = lab.client(Router::new().on_raw(OTHER, take)).await;
+    for _ in 0..3 {
+        let event = lab.trigger(EXAM).await;
+        assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+        assert_eq!(lab.attempts(&event, 1).await[0].code, Some(200));
+    }
+    let report = bot.stop().await;
+    assert_eq!((report.received, report.unhandled, report.handled), (3, 3, 0));
+    let app = lab.app();
+    assert_eq!(journal.lines(&["no handler for", EXAM, app.id()]).len(), 1);
+}
+
+/// P8, the other way round: a strict router refuses, for those who share an app with another service.
+#[tokio::test]
+async fn unhandled_in_strict_mode() {
+    let lab = TestPlatform::start().await;
+    let strict = lab.watch(Router::new().on_raw(OTHER, take).strict());
+    let _bot = Client::start(lab.app().connect(strict));
+    lab.online(1).await;
+    let event = lab.trigger(EXAM).await;
+    assert_eq!(lab.attempts(&event, 1).await[0].code, Some(500));
+}

@@ -1,0 +1,69 @@
+//! P11 and P12: ending in good order, and several apps in one process.
+
+use larkspur::{Meta, Router, State};
+use larkspur_testkit::{Client, Cut, DeliveryState, TestPlatform};
+
+use crate::{EXAM, FIRST_RUNG, Gate, until};
+
+async fn wait(_: Meta, State(gate): State<Gate>) {
+    gate.pass().await;
+}
+
+async fn take(_: Meta) {}
+
+/// P11, oapi-sdk-go#141: a client that is asked to stop lets handlers finish, takes nothing new, and says what it did.
+#[tokio::test]
+async fn drain() {
+    let lab = TestPlatform::start().await;
+    let gate = Gate::shut();
+    let mut bot = lab.client(Router::new().fallback(wait).with_state(gate.clone())).await;
+    let running = lab.trigger(EXAM).await;
+    until("the handler runs", || gate.came() == 1).await;
+    bot.ask_to_stop();
+    let refused = lab.trigger(EXAM).await;
+    gate.open(1);
+    let report = bot.ended().await.unwrap();
+    assert_eq!((report.handled, report.connections), (1, 1), "{report}");
+    assert_eq!(lab.settled(&running).await, [DeliveryState::Delivered]);
+    assert!(lab.attempts(&refused, 1).await[0].error.is_some());
+    assert_eq!((lab.handled(&running), lab.handled(&refused)), (1, 0));
+    lab.online(0).await;
+    let _bot = lab.client(Router::new().fallback(take)).await;
+    lab.advance(FIRST_RUNG);
+    assert_eq!(
+        lab.settled(&refused).await,
+        [DeliveryState::Delivered],
+        "it goes to whoever comes next"
+    );
+}
+
+/// P12, oapi-sdk-python#96: ten apps in one runtime, and what happens to one is not felt by the others.
+#[tokio::test]
+async fn ten_apps() {
+    let lab = TestPlatform::start().await;
+    let mut apps = Vec::new();
+    for n in 0..10 {
+        let id = lab.add_app(&format!("app {n}")).await;
+        let router = lab.watch(Router::new().fallback(take));
+        let bot = Client::start(lab.credentials(&id).connect(router));
+        lab.app_online(&id, 1).await;
+        apps.push((id, bot));
+    }
+    // One app is deleted, one client is dropped, and all connections are cut.
+    let (deleted, bot) = apps.remove(0);
+    lab.engine().delete_app(&deleted).await.unwrap();
+    assert!(bot.ended().await.is_err(), "its client ends");
+    let (_, dropped) = apps.remove(0);
+    drop(dropped);
+    let opened = lab.engine().hub().counts().sessions_opened;
+    lab.chaos().cut(Cut::End);
+    let back = u64::try_from(apps.len()).unwrap();
+    lab.until(async || lab.engine().hub().counts().sessions_opened >= opened + back)
+        .await;
+    for (id, _bot) in &apps {
+        lab.app_online(id, 1).await;
+        let event = lab.trigger_for(id, EXAM).await;
+        assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+        assert_eq!(lab.handled(&event), 1);
+    }
+}

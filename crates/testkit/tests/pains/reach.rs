@@ -1,0 +1,36 @@
+//! P10: TLS and proxies.
+
+use larkspur::{Domain, Meta, Router};
+use larkspur_server::{ServerConfig, Tls, serve};
+use larkspur_testkit::{Client, DeliveryState, TestPlatform};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::EXAM;
+
+async fn take(_: Meta) {}
+
+/// P10, openfang#953: no process-wide TLS provider is needed, or set: a connection over TLS to a platform with a
+/// private authority just works.
+#[tokio::test]
+async fn wss_no_provider() {
+    let lab = TestPlatform::start().await;
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root.pem");
+    std::fs::write(&root, &certificate).unwrap();
+    let tls = Tls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let listener = TcpListener::bind("localhost:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let (engine, config) = (lab.engine().clone(), ServerConfig::default());
+    tokio::spawn(serve(listener, Some(tls), engine, config, CancellationToken::new()));
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+    let app = lab.app().domain(Domain::parse(&url).unwrap());
+    let router = lab.watch(Router::new().fallback(take));
+    let _bot = Client::start(app.root_certificates(&root).connect(router));
+    lab.online(1).await;
+    let event = lab.trigger(EXAM).await;
+    assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+}
