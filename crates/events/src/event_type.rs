@@ -50,6 +50,16 @@ pub trait EventType: Serialize + DeserializeOwned + Clone + Debug + Default + Se
     /// What a handler answers: `()` for events, a struct for callbacks.
     type Reply;
 
+    /// Reads a payload, and counts the members that have no place in the fields; for a struct of your own that is none.
+    fn read(json: &str) -> serde_json::Result<(Self, usize)> {
+        serde_json::from_str(json).map(|event| (event, 0))
+    }
+
+    /// The paths of those members: what Feishu sends and the catalogue does not list, or lists with another type.
+    fn drift(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The whole payload as JSON on several lines, unlisted members included.
     fn pretty(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_else(|_| format!("{self:#?}"))

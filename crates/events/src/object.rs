@@ -70,8 +70,8 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// Moves members into the fields; what finds no place goes to `extra`.
-pub(crate) fn fill(object: &mut dyn Object, mut members: Members<'_>) {
+/// Moves members into the fields; what finds no place goes to `extra` and is counted in `drift`.
+pub(crate) fn fill(object: &mut dyn Object, mut members: Members<'_>, drift: &mut usize) {
     let (mut nulls, mut unlisted) = (Vec::new(), Map::new());
     let mut taken = Vec::with_capacity(members.len().min(FIELDS));
     object.each_mut(&mut |names, member| {
@@ -86,7 +86,8 @@ pub(crate) fn fill(object: &mut dyn Object, mut members: Members<'_>) {
         match std::mem::take(&mut members[place].1) {
             Node::Null => nulls.push(name),
             node => {
-                if let Err(node) = member.fill(node) {
+                if let Err(node) = member.fill(node, drift) {
+                    *drift += 1;
                     unlisted.insert(name.to_owned(), node.into());
                 }
             }
@@ -94,6 +95,7 @@ pub(crate) fn fill(object: &mut dyn Object, mut members: Members<'_>) {
     });
     for (name, node) in members {
         if !taken.contains(&&*name) {
+            *drift += 1;
             unlisted.insert(name.into_owned(), node.into());
         }
     }
@@ -107,8 +109,15 @@ where
     D: Deserializer<'de>,
 {
     let mut object = T::default();
-    fill(&mut object, Whole::deserialize(deserializer)?.0);
+    fill(&mut object, Whole::deserialize(deserializer)?.0, &mut 0);
     Ok(object)
+}
+
+/// Reads a struct, and counts the members that have no place in it.
+pub(crate) fn read<T: Object + Default>(json: &str) -> serde_json::Result<(T, usize)> {
+    let (mut object, mut drift) = (T::default(), 0);
+    fill(&mut object, serde_json::from_str::<Whole<'_>>(json)?.0, &mut drift);
+    Ok((object, drift))
 }
 
 /// A field that has a value wins over a member of `extra` of its name.
@@ -174,4 +183,17 @@ macro_rules! object {
     };
 }
 
-pub(crate) use object;
+/// How the payload of an event type is read when it is an [`Object`].
+macro_rules! reading {
+    () => {
+        fn read(json: &str) -> serde_json::Result<(Self, usize)> {
+            $crate::object::read(json)
+        }
+
+        fn drift(&self) -> Vec<String> {
+            $crate::Object::unlisted(self)
+        }
+    };
+}
+
+pub(crate) use {object, reading};

@@ -24,11 +24,15 @@ macro_rules! open_enum {
         }
 
         impl $crate::part::Part for $name {
-            fn fits(value: &$crate::node::Node<'_>) -> bool {
-                String::fits(value)
+            fn fits(node: &$crate::node::Node<'_>) -> bool {
+                String::fits(node)
             }
-            fn read(value: $crate::node::Node<'_>) -> Option<Self> {
-                String::read(value).map(Self::from)
+            fn read(node: $crate::node::Node<'_>, _: &mut usize) -> Option<Self> {
+                let value = $crate::part::text(node)?;
+                Some(match &*value {
+                    $($value => Self::$arm,)*
+                    _ => Self::Unlisted(value.into_owned()),
+                })
             }
             fn written(&self) -> $crate::part::Written<'_> {
                 $crate::part::Written::Text(self.as_str())
@@ -56,11 +60,11 @@ macro_rules! open_enum {
         }
 
         impl $crate::part::Part for $name {
-            fn fits(value: &$crate::node::Node<'_>) -> bool {
-                i64::fits(value)
+            fn fits(node: &$crate::node::Node<'_>) -> bool {
+                i64::fits(node)
             }
-            fn read(value: $crate::node::Node<'_>) -> Option<Self> {
-                i64::read(value).map(Self::from)
+            fn read(node: $crate::node::Node<'_>, drift: &mut usize) -> Option<Self> {
+                i64::read(node, drift).map(Self::from)
             }
             fn written(&self) -> $crate::part::Written<'_> {
                 $crate::part::Written::Int(self.as_i64())

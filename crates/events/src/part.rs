@@ -3,6 +3,7 @@
 //! Structs go through [`Member`] as trait objects, so that what reads and writes them is compiled once and not once
 //! for each of hundreds of structs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, Serializer};
@@ -22,9 +23,9 @@ pub type Names = &'static [&'static str];
 #[doc(hidden)]
 pub trait Part: Sized {
     /// Whether a value that is not `null` can be read.
-    fn fits(value: &Node<'_>) -> bool;
-    /// Reads a value that fits.
-    fn read(value: Node<'_>) -> Option<Self>;
+    fn fits(node: &Node<'_>) -> bool;
+    /// Reads a value that fits, and counts what has no place in it.
+    fn read(node: Node<'_>, drift: &mut usize) -> Option<Self>;
     /// What is to be written.
     fn written(&self) -> Written<'_>;
 }
@@ -33,17 +34,17 @@ pub trait Part: Sized {
 #[doc(hidden)]
 pub trait Member {
     /// Reads a value that is not `null`; gives it back when it does not fit.
-    fn fill<'a>(&mut self, value: Node<'a>) -> Result<(), Node<'a>>;
+    fn fill<'a>(&mut self, node: Node<'a>, drift: &mut usize) -> Result<(), Node<'a>>;
     /// What is to be written; nothing when the field is empty.
     fn written(&self) -> Option<Written<'_>>;
 }
 
 impl<T: Part> Member for Option<T> {
-    fn fill<'a>(&mut self, value: Node<'a>) -> Result<(), Node<'a>> {
-        if !T::fits(&value) {
-            return Err(value);
+    fn fill<'a>(&mut self, node: Node<'a>, drift: &mut usize) -> Result<(), Node<'a>> {
+        if !T::fits(&node) {
+            return Err(node);
         }
-        *self = T::read(value);
+        *self = T::read(node, drift);
         Ok(())
     }
 
@@ -89,17 +90,22 @@ impl Serialize for Written<'_> {
     }
 }
 
+/// Reads text, or the text of a number.
+pub(crate) fn text(node: Node<'_>) -> Option<Cow<'_, str>> {
+    match node {
+        Node::Text(text) => Some(text),
+        Node::Number(number) => Some(Cow::Owned(number.to_string())),
+        _ => None,
+    }
+}
+
 impl Part for String {
-    fn fits(value: &Node<'_>) -> bool {
-        matches!(value, Node::Text(_) | Node::Number(_))
+    fn fits(node: &Node<'_>) -> bool {
+        matches!(node, Node::Text(_) | Node::Number(_))
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        match value {
-            Node::Text(text) => Some(text.into_owned()),
-            Node::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
+    fn read(node: Node<'_>, _: &mut usize) -> Option<Self> {
+        text(node).map(Cow::into_owned)
     }
 
     fn written(&self) -> Written<'_> {
@@ -108,21 +114,21 @@ impl Part for String {
 }
 
 /// Reads a whole number, or text that is one to the letter: `"07"` is left alone, because 7 would lose the zero.
-fn int(value: &Node<'_>) -> Option<i64> {
-    match value {
+fn int(node: &Node<'_>) -> Option<i64> {
+    match node {
         Node::Number(number) => number.as_i64(),
-        Node::Text(text) => text.parse().ok().filter(|int: &i64| int.to_string() == **text),
+        Node::Text(text) => text.parse().ok().filter(|int: &i64| int.to_string() == *text),
         _ => None,
     }
 }
 
 impl Part for i64 {
-    fn fits(value: &Node<'_>) -> bool {
-        int(value).is_some()
+    fn fits(node: &Node<'_>) -> bool {
+        int(node).is_some()
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        int(&value)
+    fn read(node: Node<'_>, _: &mut usize) -> Option<Self> {
+        int(&node)
     }
 
     fn written(&self) -> Written<'_> {
@@ -131,8 +137,8 @@ impl Part for i64 {
 }
 
 /// Reads a number, or the text of one; whole numbers that are no float of their own are left alone.
-fn float(value: &Node<'_>) -> Option<f64> {
-    let (float, is_exact) = match value {
+fn float(node: &Node<'_>) -> Option<f64> {
+    let (float, is_exact) = match node {
         Node::Number(number) => (number.as_f64()?, number.is_f64()),
         Node::Text(text) => (text.parse().ok().filter(|float: &f64| float.is_finite())?, false),
         _ => return None,
@@ -141,12 +147,12 @@ fn float(value: &Node<'_>) -> Option<f64> {
 }
 
 impl Part for f64 {
-    fn fits(value: &Node<'_>) -> bool {
-        float(value).is_some()
+    fn fits(node: &Node<'_>) -> bool {
+        float(node).is_some()
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        float(&value)
+    fn read(node: Node<'_>, _: &mut usize) -> Option<Self> {
+        float(&node)
     }
 
     fn written(&self) -> Written<'_> {
@@ -162,12 +168,12 @@ impl Part for f64 {
 }
 
 impl Part for bool {
-    fn fits(value: &Node<'_>) -> bool {
-        matches!(value, Node::Bool(_))
+    fn fits(node: &Node<'_>) -> bool {
+        matches!(node, Node::Bool(_))
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        match value {
+    fn read(node: Node<'_>, _: &mut usize) -> Option<Self> {
+        match node {
             Node::Bool(value) => Some(value),
             _ => None,
         }
@@ -183,8 +189,8 @@ impl Part for Value {
         true
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        Some(value.into())
+    fn read(node: Node<'_>, _: &mut usize) -> Option<Self> {
+        Some(node.into())
     }
 
     fn written(&self) -> Written<'_> {
@@ -193,12 +199,12 @@ impl Part for Value {
 }
 
 impl Part for Map<String, Value> {
-    fn fits(value: &Node<'_>) -> bool {
-        matches!(value, Node::Object(_))
+    fn fits(node: &Node<'_>) -> bool {
+        matches!(node, Node::Object(_))
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        match value {
+    fn read(node: Node<'_>, _: &mut usize) -> Option<Self> {
+        match node {
             Node::Object(members) => Some(map(members)),
             _ => None,
         }
@@ -211,13 +217,13 @@ impl Part for Map<String, Value> {
 
 /// A list fits when each item does, so that none is lost or moves.
 impl<T: Part> Part for Vec<T> {
-    fn fits(value: &Node<'_>) -> bool {
-        matches!(value, Node::List(items) if items.iter().all(T::fits))
+    fn fits(node: &Node<'_>) -> bool {
+        matches!(node, Node::List(items) if items.iter().all(T::fits))
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        match value {
-            Node::List(items) => items.into_iter().map(T::read).collect(),
+    fn read(node: Node<'_>, drift: &mut usize) -> Option<Self> {
+        match node {
+            Node::List(items) => items.into_iter().map(|item| T::read(item, drift)).collect(),
             _ => None,
         }
     }
@@ -228,15 +234,15 @@ impl<T: Part> Part for Vec<T> {
 }
 
 impl<T: Part> Part for BTreeMap<String, T> {
-    fn fits(value: &Node<'_>) -> bool {
-        matches!(value, Node::Object(members) if members.iter().all(|(_, member)| T::fits(member)))
+    fn fits(node: &Node<'_>) -> bool {
+        matches!(node, Node::Object(members) if members.iter().all(|(_, member)| T::fits(member)))
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        match value {
+    fn read(node: Node<'_>, drift: &mut usize) -> Option<Self> {
+        match node {
             Node::Object(members) => members
                 .into_iter()
-                .map(|(name, member)| Some((name.into_owned(), T::read(member)?)))
+                .map(|(name, member)| Some((name.into_owned(), T::read(member, drift)?)))
                 .collect(),
             _ => None,
         }
@@ -252,14 +258,14 @@ impl<T: Part> Part for BTreeMap<String, T> {
 }
 
 impl<T: Object + Default> Part for T {
-    fn fits(value: &Node<'_>) -> bool {
-        matches!(value, Node::Object(_))
+    fn fits(node: &Node<'_>) -> bool {
+        matches!(node, Node::Object(_))
     }
 
-    fn read(value: Node<'_>) -> Option<Self> {
-        let Node::Object(members) = value else { return None };
+    fn read(node: Node<'_>, drift: &mut usize) -> Option<Self> {
+        let Node::Object(members) = node else { return None };
         let mut object = Self::default();
-        fill(&mut object, members);
+        fill(&mut object, members, drift);
         Some(object)
     }
 

@@ -137,6 +137,26 @@ fn a_field_wins_over_an_unlisted_member_of_its_name() {
 }
 
 #[test]
+fn what_has_no_place_is_counted_at_every_level() {
+    let json = r#"{"text":"a","new":1,"int":"x","inner":[{"id":"x","grade":3,"id2":null},{"id":5}],"kind":null}"#;
+    let (outer, drift): (Outer, usize) = crate::object::read(json).unwrap();
+    assert_eq!(drift, 4);
+    assert_eq!(outer.unlisted(), ["int", "new", "inner[0].grade", "inner[0].id2"]);
+    assert!(
+        crate::object::read::<Outer>("{} {}").is_err(),
+        "there is something behind it"
+    );
+}
+
+#[test]
+fn escapes_are_read_and_the_last_of_two_wins() {
+    let (outer, drift): (Outer, usize) =
+        crate::object::read(r#"{"t\u0065xt":"a\nb","text":"c","x":1,"x":"\u80cc"}"#).unwrap();
+    assert_eq!((outer.text.as_deref(), drift), (Some("c"), 2));
+    assert_eq!(outer.extra["x"], "背");
+}
+
+#[test]
 fn what_is_no_object_is_refused() {
     for value in [json!(null), json!([]), json!("text")] {
         assert!(serde_json::from_value::<Outer>(value.clone()).is_err(), "{value}");

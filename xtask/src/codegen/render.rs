@@ -78,7 +78,7 @@ impl Module {
             writeln!(text, "    const KEY: &'static str = {:?};", event.key)?;
             writeln!(
                 text,
-                "    const SCHEMA: Schema = Schema::{};\n    type Reply = {reply};\n}}",
+                "    const SCHEMA: Schema = Schema::{};\n    type Reply = {reply};\n    crate::object::reading!();\n}}",
                 event.schema
             )?;
         }

@@ -39,6 +39,7 @@ impl EventType for ActionTrigger {
     const KEY: &'static str = "card.action.trigger";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ActionTriggerReply;
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -172,6 +173,7 @@ impl EventType for ActionTriggerV1 {
     const KEY: &'static str = "card.action.trigger_v1";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ActionTriggerV1Reply;
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -22,6 +22,7 @@ impl EventType for ViewGet {
     const KEY: &'static str = "profile.view.get";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ViewGetReply;
+    crate::object::reading!();
 }
 
 /// What a handler of [`ViewGet`] answers.

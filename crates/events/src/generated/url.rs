@@ -33,6 +33,7 @@ impl EventType for PreviewGet {
     const KEY: &'static str = "url.preview.get";
     const SCHEMA: Schema = Schema::V2;
     type Reply = PreviewGetReply;
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

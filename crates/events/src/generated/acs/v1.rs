@@ -34,6 +34,7 @@ impl EventType for AccessRecordCreatedV1 {
     const KEY: &'static str = "acs.access_record.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,4 +74,5 @@ impl EventType for UserUpdatedV1 {
     const KEY: &'static str = "acs.user.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }

@@ -36,4 +36,5 @@ impl EventType for WorkspaceRecordChangeV1 {
     const KEY: &'static str = "apaas.workspace.record_change_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }

@@ -37,6 +37,7 @@ impl EventType for AppOpen {
     const KEY: &'static str = "app_open";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,6 +77,7 @@ impl EventType for AppStatusChange {
     const KEY: &'static str = "app_status_change";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,6 +120,7 @@ impl EventType for AppTicket {
     const KEY: &'static str = "app_ticket";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `app_uninstalled`.
@@ -143,6 +146,7 @@ impl EventType for AppUninstalled {
     const KEY: &'static str = "app_uninstalled";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `application.application.app_version.audit_v6`.
@@ -176,6 +180,7 @@ impl EventType for ApplicationAppVersionAuditV6 {
     const KEY: &'static str = "application.application.app_version.audit_v6";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `application.application.app_version.publish_apply_v6`.
@@ -203,6 +208,7 @@ impl EventType for ApplicationAppVersionPublishApplyV6 {
     const KEY: &'static str = "application.application.app_version.publish_apply_v6";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -584,6 +590,7 @@ impl EventType for ApplicationAppVersionPublishRevokeV6 {
     const KEY: &'static str = "application.application.app_version.publish_revoke_v6";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `application.application.created_v6`.
@@ -619,6 +626,7 @@ impl EventType for ApplicationCreatedV6 {
     const KEY: &'static str = "application.application.created_v6";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `application.application.feedback.created_v6`.
@@ -664,6 +672,7 @@ impl EventType for ApplicationFeedbackCreatedV6 {
     const KEY: &'static str = "application.application.feedback.created_v6";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `application.application.feedback.updated_v6`.
@@ -693,6 +702,7 @@ impl EventType for ApplicationFeedbackUpdatedV6 {
     const KEY: &'static str = "application.application.feedback.updated_v6";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `application.application.visibility.added_v6`.
@@ -718,6 +728,7 @@ impl EventType for ApplicationVisibilityAddedV6 {
     const KEY: &'static str = "application.application.visibility.added_v6";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -765,6 +776,7 @@ impl EventType for BotMenuV6 {
     const KEY: &'static str = "application.bot.menu_v6";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -822,6 +834,7 @@ impl EventType for OrderPaid {
     const KEY: &'static str = "order_paid";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -44,6 +44,7 @@ impl EventType for Approval {
     const KEY: &'static str = "approval";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `approval.approval.updated_v4`.
@@ -65,6 +66,7 @@ impl EventType for ApprovalUpdatedV4 {
     const KEY: &'static str = "approval.approval.updated_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -110,6 +112,7 @@ impl EventType for InstanceRemedyGroupUpdateV4 {
     const KEY: &'static str = "approval.instance.remedy_group_update_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -167,6 +170,7 @@ impl EventType for InstanceStatusChangedV4 {
     const KEY: &'static str = "approval.instance.status_changed_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -202,6 +206,7 @@ impl EventType for InstanceTripGroupUpdateV4 {
     const KEY: &'static str = "approval.instance.trip_group_update_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -301,6 +306,7 @@ impl EventType for TaskStatusChangedV4 {
     const KEY: &'static str = "approval.task.status_changed_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `approval_cc`.
@@ -340,6 +346,7 @@ impl EventType for ApprovalCc {
     const KEY: &'static str = "approval_cc";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `approval_instance`.
@@ -377,6 +384,7 @@ impl EventType for ApprovalInstance {
     const KEY: &'static str = "approval_instance";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `approval_task`.
@@ -422,6 +430,7 @@ impl EventType for ApprovalTask {
     const KEY: &'static str = "approval_task";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `leave_approval`.
@@ -471,6 +480,7 @@ impl EventType for LeaveApproval {
     const KEY: &'static str = "leave_approval";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `leave_approvalV2`.
@@ -548,6 +558,7 @@ impl EventType for LeaveApprovalV2 {
     const KEY: &'static str = "leave_approvalV2";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `leave_approval_revert`.
@@ -579,6 +590,7 @@ impl EventType for LeaveApprovalRevert {
     const KEY: &'static str = "leave_approval_revert";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `out_approval`.
@@ -632,6 +644,7 @@ impl EventType for OutApproval {
     const KEY: &'static str = "out_approval";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `out_approval_revert`.
@@ -663,6 +676,7 @@ impl EventType for OutApprovalRevert {
     const KEY: &'static str = "out_approval_revert";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `remedy_approval`.
@@ -710,6 +724,7 @@ impl EventType for RemedyApproval {
     const KEY: &'static str = "remedy_approval";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `shift_approval`.
@@ -753,6 +768,7 @@ impl EventType for ShiftApproval {
     const KEY: &'static str = "shift_approval";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `trip_approval`.
@@ -796,6 +812,7 @@ impl EventType for TripApproval {
     const KEY: &'static str = "trip_approval";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -875,6 +892,7 @@ impl EventType for WorkApproval {
     const KEY: &'static str = "work_approval";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -934,6 +952,7 @@ impl EventType for WorkApprovalRevert {
     const KEY: &'static str = "work_approval_revert";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -55,6 +55,7 @@ impl EventType for UserFlowCreatedV1 {
     const KEY: &'static str = "attendance.user_flow.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `attendance.user_task.updated_v1`.
@@ -90,6 +91,7 @@ impl EventType for UserTaskUpdatedV1 {
     const KEY: &'static str = "attendance.user_task.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -32,4 +32,5 @@ impl EventType for UserAccessTokenRevokedV4 {
     const KEY: &'static str = "auth.user_access_token.revoked_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }

@@ -26,6 +26,7 @@ impl EventType for WhiteboardUpdatedV1 {
     const KEY: &'static str = "board.whiteboard.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -31,6 +31,7 @@ impl EventType for CalendarAclCreatedV4 {
     const KEY: &'static str = "calendar.calendar.acl.created_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,6 +85,7 @@ impl EventType for CalendarAclDeletedV4 {
     const KEY: &'static str = "calendar.calendar.acl.deleted_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `calendar.calendar.changed_v4`.
@@ -105,6 +107,7 @@ impl EventType for CalendarChangedV4 {
     const KEY: &'static str = "calendar.calendar.changed_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `calendar.calendar.event.changed_v4`.
@@ -134,6 +137,7 @@ impl EventType for CalendarEventChangedV4 {
     const KEY: &'static str = "calendar.calendar.event.changed_v4";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

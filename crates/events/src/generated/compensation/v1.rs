@@ -33,6 +33,7 @@ impl EventType for ArchiveChangedV1 {
     const KEY: &'static str = "compensation.archive.changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

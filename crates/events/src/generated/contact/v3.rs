@@ -27,6 +27,7 @@ impl EventType for CustomAttrEventUpdatedV3 {
     const KEY: &'static str = "contact.custom_attr_event.updated_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,6 +61,7 @@ impl EventType for DepartmentCreatedV3 {
     const KEY: &'static str = "contact.department.created_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -149,6 +151,7 @@ impl EventType for DepartmentDeletedV3 {
     const KEY: &'static str = "contact.department.deleted_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -184,6 +187,7 @@ impl EventType for DepartmentUpdatedV3 {
     const KEY: &'static str = "contact.department.updated_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `contact.employee_type_enum.actived_v3`.
@@ -207,6 +211,7 @@ impl EventType for EmployeeTypeEnumActivedV3 {
     const KEY: &'static str = "contact.employee_type_enum.actived_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -260,6 +265,7 @@ impl EventType for EmployeeTypeEnumCreatedV3 {
     const KEY: &'static str = "contact.employee_type_enum.created_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `contact.employee_type_enum.deactivated_v3`.
@@ -283,6 +289,7 @@ impl EventType for EmployeeTypeEnumDeactivatedV3 {
     const KEY: &'static str = "contact.employee_type_enum.deactivated_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `contact.employee_type_enum.deleted_v3`.
@@ -304,6 +311,7 @@ impl EventType for EmployeeTypeEnumDeletedV3 {
     const KEY: &'static str = "contact.employee_type_enum.deleted_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `contact.employee_type_enum.updated_v3`.
@@ -327,6 +335,7 @@ impl EventType for EmployeeTypeEnumUpdatedV3 {
     const KEY: &'static str = "contact.employee_type_enum.updated_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `contact.scope.updated_v3`.
@@ -350,6 +359,7 @@ impl EventType for ScopeUpdatedV3 {
     const KEY: &'static str = "contact.scope.updated_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -735,6 +745,7 @@ impl EventType for UserCreatedV3 {
     const KEY: &'static str = "contact.user.created_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -826,6 +837,7 @@ impl EventType for UserDeletedV3 {
     const KEY: &'static str = "contact.user.deleted_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -861,6 +873,7 @@ impl EventType for UserUpdatedV3 {
     const KEY: &'static str = "contact.user.updated_v3";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `contact_scope_change`.
@@ -887,6 +900,7 @@ impl EventType for ContactScopeChange {
     const KEY: &'static str = "contact_scope_change";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `dept_add`.
@@ -919,6 +933,7 @@ impl EventType for DeptAdd {
     const KEY: &'static str = "dept_add";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -961,6 +976,7 @@ impl EventType for DeptDelete {
     const KEY: &'static str = "dept_delete";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `dept_update`.
@@ -991,6 +1007,7 @@ impl EventType for DeptUpdate {
     const KEY: &'static str = "dept_update";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `user_add`.
@@ -1023,6 +1040,7 @@ impl EventType for UserAdd {
     const KEY: &'static str = "user_add";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `user_leave`.
@@ -1055,6 +1073,7 @@ impl EventType for UserLeave {
     const KEY: &'static str = "user_leave";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `user_status_change`.
@@ -1093,6 +1112,7 @@ impl EventType for UserStatusChange {
     const KEY: &'static str = "user_status_change";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1139,6 +1159,7 @@ impl EventType for UserUpdate {
     const KEY: &'static str = "user_update";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

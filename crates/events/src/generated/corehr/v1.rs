@@ -33,6 +33,7 @@ impl EventType for CommonDataIdUserMappingChangedV1 {
     const KEY: &'static str = "corehr.common_data.id.user_mapping_changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,6 +75,7 @@ impl EventType for CommonDataMetaDataUpdatedV1 {
     const KEY: &'static str = "corehr.common_data.meta_data.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.contract.created_v1`.
@@ -95,6 +97,7 @@ impl EventType for ContractCreatedV1 {
     const KEY: &'static str = "corehr.contract.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.contract.deleted_v1`.
@@ -116,6 +119,7 @@ impl EventType for ContractDeletedV1 {
     const KEY: &'static str = "corehr.contract.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.contract.updated_v1`.
@@ -137,6 +141,7 @@ impl EventType for ContractUpdatedV1 {
     const KEY: &'static str = "corehr.contract.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.department.created_v1`.
@@ -158,6 +163,7 @@ impl EventType for DepartmentCreatedV1 {
     const KEY: &'static str = "corehr.department.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.department.deleted_v1`.
@@ -181,6 +187,7 @@ impl EventType for DepartmentDeletedV1 {
     const KEY: &'static str = "corehr.department.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.department.updated_v1`.
@@ -204,6 +211,7 @@ impl EventType for DepartmentUpdatedV1 {
     const KEY: &'static str = "corehr.department.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.employment.converted_v1`.
@@ -225,6 +233,7 @@ impl EventType for EmploymentConvertedV1 {
     const KEY: &'static str = "corehr.employment.converted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.employment.created_v1`.
@@ -248,6 +257,7 @@ impl EventType for EmploymentCreatedV1 {
     const KEY: &'static str = "corehr.employment.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.employment.deleted_v1`.
@@ -271,6 +281,7 @@ impl EventType for EmploymentDeletedV1 {
     const KEY: &'static str = "corehr.employment.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.employment.resigned_v1`.
@@ -293,6 +304,7 @@ impl EventType for EmploymentResignedV1 {
     const KEY: &'static str = "corehr.employment.resigned_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.employment.updated_v1`.
@@ -318,6 +330,7 @@ impl EventType for EmploymentUpdatedV1 {
     const KEY: &'static str = "corehr.employment.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job.created_v1`.
@@ -339,6 +352,7 @@ impl EventType for JobCreatedV1 {
     const KEY: &'static str = "corehr.job.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job.deleted_v1`.
@@ -360,6 +374,7 @@ impl EventType for JobDeletedV1 {
     const KEY: &'static str = "corehr.job.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job.updated_v1`.
@@ -381,6 +396,7 @@ impl EventType for JobUpdatedV1 {
     const KEY: &'static str = "corehr.job.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_change.updated_v1`.
@@ -420,6 +436,7 @@ impl EventType for JobChangeUpdatedV1 {
     const KEY: &'static str = "corehr.job_change.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_data.changed_v1`.
@@ -447,6 +464,7 @@ impl EventType for JobDataChangedV1 {
     const KEY: &'static str = "corehr.job_data.changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_data.created_v1`.
@@ -468,6 +486,7 @@ impl EventType for JobDataCreatedV1 {
     const KEY: &'static str = "corehr.job_data.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_data.deleted_v1`.
@@ -489,6 +508,7 @@ impl EventType for JobDataDeletedV1 {
     const KEY: &'static str = "corehr.job_data.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_data.employed_v1`.
@@ -514,6 +534,7 @@ impl EventType for JobDataEmployedV1 {
     const KEY: &'static str = "corehr.job_data.employed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_data.updated_v1`.
@@ -535,6 +556,7 @@ impl EventType for JobDataUpdatedV1 {
     const KEY: &'static str = "corehr.job_data.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.offboarding.updated_v1`.
@@ -565,6 +587,7 @@ impl EventType for OffboardingUpdatedV1 {
     const KEY: &'static str = "corehr.offboarding.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.org_role_authorization.updated_v1`.
@@ -590,6 +613,7 @@ impl EventType for OrgRoleAuthorizationUpdatedV1 {
     const KEY: &'static str = "corehr.org_role_authorization.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -623,6 +647,7 @@ impl EventType for PersonCreatedV1 {
     const KEY: &'static str = "corehr.person.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.person.deleted_v1`.
@@ -644,6 +669,7 @@ impl EventType for PersonDeletedV1 {
     const KEY: &'static str = "corehr.person.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.person.updated_v1`.
@@ -667,6 +693,7 @@ impl EventType for PersonUpdatedV1 {
     const KEY: &'static str = "corehr.person.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.pre_hire.updated_v1`.
@@ -690,6 +717,7 @@ impl EventType for PreHireUpdatedV1 {
     const KEY: &'static str = "corehr.pre_hire.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

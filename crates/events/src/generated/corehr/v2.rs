@@ -43,6 +43,7 @@ impl EventType for ApprovalGroupsUpdatedV2 {
     const KEY: &'static str = "corehr.approval_groups.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.company.created_v2`.
@@ -64,6 +65,7 @@ impl EventType for CompanyCreatedV2 {
     const KEY: &'static str = "corehr.company.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.company.deleted_v2`.
@@ -85,6 +87,7 @@ impl EventType for CompanyDeletedV2 {
     const KEY: &'static str = "corehr.company.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.company.updated_v2`.
@@ -110,6 +113,7 @@ impl EventType for CompanyUpdatedV2 {
     const KEY: &'static str = "corehr.company.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -153,6 +157,7 @@ impl EventType for CostCenterCreatedV2 {
     const KEY: &'static str = "corehr.cost_center.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.cost_center.deleted_v2`.
@@ -174,6 +179,7 @@ impl EventType for CostCenterDeletedV2 {
     const KEY: &'static str = "corehr.cost_center.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.cost_center.updated_v2`.
@@ -197,6 +203,7 @@ impl EventType for CostCenterUpdatedV2 {
     const KEY: &'static str = "corehr.cost_center.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.custom_org.created_v2`.
@@ -220,6 +227,7 @@ impl EventType for CustomOrgCreatedV2 {
     const KEY: &'static str = "corehr.custom_org.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.custom_org.deleted_v2`.
@@ -243,6 +251,7 @@ impl EventType for CustomOrgDeletedV2 {
     const KEY: &'static str = "corehr.custom_org.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.custom_org.updated_v2`.
@@ -268,6 +277,7 @@ impl EventType for CustomOrgUpdatedV2 {
     const KEY: &'static str = "corehr.custom_org.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.department.created_v2`.
@@ -289,6 +299,7 @@ impl EventType for DepartmentCreatedV2 {
     const KEY: &'static str = "corehr.department.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.department.updated_v2`.
@@ -312,6 +323,7 @@ impl EventType for DepartmentUpdatedV2 {
     const KEY: &'static str = "corehr.department.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.employee.domain_event_v2`.
@@ -349,6 +361,7 @@ impl EventType for EmployeeDomainEventV2 {
     const KEY: &'static str = "corehr.employee.domain_event_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -424,6 +437,7 @@ impl EventType for JobChangeStatusUpdatedV2 {
     const KEY: &'static str = "corehr.job_change.status_updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -486,6 +500,7 @@ impl EventType for JobChangeUpdatedV2 {
     const KEY: &'static str = "corehr.job_change.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_family.created_v2`.
@@ -507,6 +522,7 @@ impl EventType for JobFamilyCreatedV2 {
     const KEY: &'static str = "corehr.job_family.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_family.deleted_v2`.
@@ -528,6 +544,7 @@ impl EventType for JobFamilyDeletedV2 {
     const KEY: &'static str = "corehr.job_family.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_family.updated_v2`.
@@ -551,6 +568,7 @@ impl EventType for JobFamilyUpdatedV2 {
     const KEY: &'static str = "corehr.job_family.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_grade.created_v2`.
@@ -572,6 +590,7 @@ impl EventType for JobGradeCreatedV2 {
     const KEY: &'static str = "corehr.job_grade.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_grade.deleted_v2`.
@@ -593,6 +612,7 @@ impl EventType for JobGradeDeletedV2 {
     const KEY: &'static str = "corehr.job_grade.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_grade.updated_v2`.
@@ -616,6 +636,7 @@ impl EventType for JobGradeUpdatedV2 {
     const KEY: &'static str = "corehr.job_grade.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_level.created_v2`.
@@ -637,6 +658,7 @@ impl EventType for JobLevelCreatedV2 {
     const KEY: &'static str = "corehr.job_level.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_level.deleted_v2`.
@@ -658,6 +680,7 @@ impl EventType for JobLevelDeletedV2 {
     const KEY: &'static str = "corehr.job_level.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.job_level.updated_v2`.
@@ -681,6 +704,7 @@ impl EventType for JobLevelUpdatedV2 {
     const KEY: &'static str = "corehr.job_level.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.location.created_v2`.
@@ -702,6 +726,7 @@ impl EventType for LocationCreatedV2 {
     const KEY: &'static str = "corehr.location.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.location.deleted_v2`.
@@ -723,6 +748,7 @@ impl EventType for LocationDeletedV2 {
     const KEY: &'static str = "corehr.location.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.location.updated_v2`.
@@ -748,6 +774,7 @@ impl EventType for LocationUpdatedV2 {
     const KEY: &'static str = "corehr.location.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.offboarding.checklist_updated_v2`.
@@ -777,6 +804,7 @@ impl EventType for OffboardingChecklistUpdatedV2 {
     const KEY: &'static str = "corehr.offboarding.checklist_updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.offboarding.status_updated_v2`.
@@ -806,6 +834,7 @@ impl EventType for OffboardingStatusUpdatedV2 {
     const KEY: &'static str = "corehr.offboarding.status_updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.offboarding.updated_v2`.
@@ -847,6 +876,7 @@ impl EventType for OffboardingUpdatedV2 {
     const KEY: &'static str = "corehr.offboarding.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.onboarding_qr_code.inactive_v2`.
@@ -868,6 +898,7 @@ impl EventType for OnboardingQrCodeInactiveV2 {
     const KEY: &'static str = "corehr.onboarding_qr_code.inactive_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -903,6 +934,7 @@ impl EventType for PathwayCreatedV2 {
     const KEY: &'static str = "corehr.pathway.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.pathway.deleted_v2`.
@@ -924,6 +956,7 @@ impl EventType for PathwayDeletedV2 {
     const KEY: &'static str = "corehr.pathway.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.pathway.updated_v2`.
@@ -947,6 +980,7 @@ impl EventType for PathwayUpdatedV2 {
     const KEY: &'static str = "corehr.pathway.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.position.created_v2`.
@@ -968,6 +1002,7 @@ impl EventType for PositionCreatedV2 {
     const KEY: &'static str = "corehr.position.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.position.deleted_v2`.
@@ -989,6 +1024,7 @@ impl EventType for PositionDeletedV2 {
     const KEY: &'static str = "corehr.position.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.position.updated_v2`.
@@ -1012,6 +1048,7 @@ impl EventType for PositionUpdatedV2 {
     const KEY: &'static str = "corehr.position.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.pre_hire.onboarding_task_changed_v2`.
@@ -1043,6 +1080,7 @@ impl EventType for PreHireOnboardingTaskChangedV2 {
     const KEY: &'static str = "corehr.pre_hire.onboarding_task_changed_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1114,6 +1152,7 @@ impl EventType for ProbationUpdatedV2 {
     const KEY: &'static str = "corehr.probation.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.process.approver.updated_v2`.
@@ -1151,6 +1190,7 @@ impl EventType for ProcessApproverUpdatedV2 {
     const KEY: &'static str = "corehr.process.approver.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.process.cc.updated_v2`.
@@ -1178,6 +1218,7 @@ impl EventType for ProcessCcUpdatedV2 {
     const KEY: &'static str = "corehr.process.cc.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.process.node.updated_v2`.
@@ -1211,6 +1252,7 @@ impl EventType for ProcessNodeUpdatedV2 {
     const KEY: &'static str = "corehr.process.node.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.process.status.update_v2`.
@@ -1240,6 +1282,7 @@ impl EventType for ProcessStatusUpdateV2 {
     const KEY: &'static str = "corehr.process.status.update_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.process.updated_v2`.
@@ -1269,6 +1312,7 @@ impl EventType for ProcessUpdatedV2 {
     const KEY: &'static str = "corehr.process.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.process_comment_info.updated_v2`.
@@ -1294,6 +1338,7 @@ impl EventType for ProcessCommentInfoUpdatedV2 {
     const KEY: &'static str = "corehr.process_comment_info.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `corehr.signature_file.status_updated_v2`.
@@ -1321,6 +1366,7 @@ impl EventType for SignatureFileStatusUpdatedV2 {
     const KEY: &'static str = "corehr.signature_file.status_updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -39,6 +39,7 @@ impl EventType for FileBitableFieldChangedV1 {
     const KEY: &'static str = "drive.file.bitable_field_changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -192,6 +193,7 @@ impl EventType for FileBitableRecordChangedV1 {
     const KEY: &'static str = "drive.file.bitable_record_changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -277,6 +279,7 @@ impl EventType for FileCreatedInFolderV1 {
     const KEY: &'static str = "drive.file.created_in_folder_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.file.deleted_v1`.
@@ -304,6 +307,7 @@ impl EventType for FileDeletedV1 {
     const KEY: &'static str = "drive.file.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.file.edit_v1`.
@@ -333,6 +337,7 @@ impl EventType for FileEditV1 {
     const KEY: &'static str = "drive.file.edit_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.file.permission_member_added_v1`.
@@ -366,6 +371,7 @@ impl EventType for FilePermissionMemberAddedV1 {
     const KEY: &'static str = "drive.file.permission_member_added_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.file.permission_member_applied_v1`.
@@ -405,6 +411,7 @@ impl EventType for FilePermissionMemberAppliedV1 {
     const KEY: &'static str = "drive.file.permission_member_applied_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.file.permission_member_removed_v1`.
@@ -438,6 +445,7 @@ impl EventType for FilePermissionMemberRemovedV1 {
     const KEY: &'static str = "drive.file.permission_member_removed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.file.read_v1`.
@@ -467,6 +475,7 @@ impl EventType for FileReadV1 {
     const KEY: &'static str = "drive.file.read_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.file.title_updated_v1`.
@@ -494,6 +503,7 @@ impl EventType for FileTitleUpdatedV1 {
     const KEY: &'static str = "drive.file.title_updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.file.trashed_v1`.
@@ -521,6 +531,7 @@ impl EventType for FileTrashedV1 {
     const KEY: &'static str = "drive.file.trashed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `drive.notice.comment_add_v1`.
@@ -550,6 +561,7 @@ impl EventType for NoticeCommentAddV1 {
     const KEY: &'static str = "drive.notice.comment_add_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -45,6 +45,7 @@ impl EventType for CourseRegistrationCreatedV2 {
     const KEY: &'static str = "elearning.course_registration.created_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,6 +97,7 @@ impl EventType for CourseRegistrationDeletedV2 {
     const KEY: &'static str = "elearning.course_registration.deleted_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `elearning.course_registration.updated_v2`.
@@ -137,6 +139,7 @@ impl EventType for CourseRegistrationUpdatedV2 {
     const KEY: &'static str = "elearning.course_registration.updated_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,7 @@ impl EventType for NotificationApproveV1 {
     const KEY: &'static str = "helpdesk.notification.approve_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `helpdesk.ticket.created_v1`.
@@ -76,6 +77,7 @@ impl EventType for TicketCreatedV1 {
     const KEY: &'static str = "helpdesk.ticket.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -151,6 +153,7 @@ impl EventType for TicketUpdatedV1 {
     const KEY: &'static str = "helpdesk.ticket.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -246,6 +249,7 @@ impl EventType for TicketMessageCreatedV1 {
     const KEY: &'static str = "helpdesk.ticket_message.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -25,6 +25,7 @@ impl EventType for ApplicationDeletedV1 {
     const KEY: &'static str = "hire.application.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `hire.application.stage_changed_v1`.
@@ -52,6 +53,7 @@ impl EventType for ApplicationStageChangedV1 {
     const KEY: &'static str = "hire.application.stage_changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `hire.eco_account.created_v1`.
@@ -81,6 +83,7 @@ impl EventType for EcoAccountCreatedV1 {
     const KEY: &'static str = "hire.eco_account.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -120,6 +123,7 @@ impl EventType for EcoBackgroundCheckCanceledV1 {
     const KEY: &'static str = "hire.eco_background_check.canceled_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `hire.eco_background_check.created_v1`.
@@ -163,6 +167,7 @@ impl EventType for EcoBackgroundCheckCreatedV1 {
     const KEY: &'static str = "hire.eco_background_check.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -257,6 +262,7 @@ impl EventType for EcoExamCreatedV1 {
     const KEY: &'static str = "hire.eco_exam.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -389,6 +395,7 @@ impl EventType for EhrImportTaskImportedV1 {
     const KEY: &'static str = "hire.ehr_import_task.imported_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -450,6 +457,7 @@ impl EventType for EhrImportTaskForInternshipOfferImportedV1 {
     const KEY: &'static str = "hire.ehr_import_task_for_internship_offer.imported_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `hire.offer.status_changed_v1`.
@@ -473,6 +481,7 @@ impl EventType for OfferStatusChangedV1 {
     const KEY: &'static str = "hire.offer.status_changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `hire.referral_account.assets_update_v1`.
@@ -498,6 +507,7 @@ impl EventType for ReferralAccountAssetsUpdateV1 {
     const KEY: &'static str = "hire.referral_account.assets_update_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -559,6 +569,7 @@ impl EventType for TalentDeletedV1 {
     const KEY: &'static str = "hire.talent.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `hire.talent.tag_subscription_v1`.
@@ -590,6 +601,7 @@ impl EventType for TalentTagSubscriptionV1 {
     const KEY: &'static str = "hire.talent.tag_subscription_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

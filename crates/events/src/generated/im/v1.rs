@@ -49,6 +49,7 @@ impl EventType for AddBot {
     const KEY: &'static str = "add_bot";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -92,6 +93,7 @@ impl EventType for AddUserToChat {
     const KEY: &'static str = "add_user_to_chat";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -147,6 +149,7 @@ impl EventType for ChatDisband {
     const KEY: &'static str = "chat_disband";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `group_setting_update`.
@@ -180,6 +183,7 @@ impl EventType for GroupSettingUpdate {
     const KEY: &'static str = "group_setting_update";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -223,6 +227,7 @@ impl EventType for ChatAccessEventBotP2pChatEnteredV1 {
     const KEY: &'static str = "im.chat.access_event.bot_p2p_chat_entered_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -268,6 +273,7 @@ impl EventType for ChatDisbandedV1 {
     const KEY: &'static str = "im.chat.disbanded_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -313,6 +319,7 @@ impl EventType for ChatMemberBotAddedV1 {
     const KEY: &'static str = "im.chat.member.bot.added_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `im.chat.member.bot.deleted_v1`.
@@ -344,6 +351,7 @@ impl EventType for ChatMemberBotDeletedV1 {
     const KEY: &'static str = "im.chat.member.bot.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `im.chat.member.user.added_v1`.
@@ -377,6 +385,7 @@ impl EventType for ChatMemberUserAddedV1 {
     const KEY: &'static str = "im.chat.member.user.added_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -424,6 +433,7 @@ impl EventType for ChatMemberUserDeletedV1 {
     const KEY: &'static str = "im.chat.member.user.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `im.chat.member.user.withdrawn_v1`.
@@ -457,6 +467,7 @@ impl EventType for ChatMemberUserWithdrawnV1 {
     const KEY: &'static str = "im.chat.member.user.withdrawn_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `im.chat.updated_v1`.
@@ -490,6 +501,7 @@ impl EventType for ChatUpdatedV1 {
     const KEY: &'static str = "im.chat.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -593,6 +605,7 @@ impl EventType for MessageMessageReadV1 {
     const KEY: &'static str = "im.message.message_read_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -638,6 +651,7 @@ impl EventType for MessageReactionCreatedV1 {
     const KEY: &'static str = "im.message.reaction.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -679,6 +693,7 @@ impl EventType for MessageReactionDeletedV1 {
     const KEY: &'static str = "im.message.reaction.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `im.message.recalled_v1`.
@@ -706,6 +721,7 @@ impl EventType for MessageRecalledV1 {
     const KEY: &'static str = "im.message.recalled_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `im.message.receive_v1`.
@@ -729,6 +745,7 @@ impl EventType for MessageReceiveV1 {
     const KEY: &'static str = "im.message.receive_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -862,6 +879,7 @@ impl EventType for Message {
     const KEY: &'static str = "message";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `message_read`.
@@ -895,6 +913,7 @@ impl EventType for MessageRead {
     const KEY: &'static str = "message_read";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `p2p_chat_create`.
@@ -926,6 +945,7 @@ impl EventType for P2pChatCreate {
     const KEY: &'static str = "p2p_chat_create";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `remove_bot`.
@@ -971,6 +991,7 @@ impl EventType for RemoveBot {
     const KEY: &'static str = "remove_bot";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `remove_user_from_chat`.
@@ -1002,6 +1023,7 @@ impl EventType for RemoveUserFromChat {
     const KEY: &'static str = "remove_user_from_chat";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `revoke_add_user_from_chat`.
@@ -1033,6 +1055,7 @@ impl EventType for RevokeAddUserFromChat {
     const KEY: &'static str = "revoke_add_user_from_chat";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

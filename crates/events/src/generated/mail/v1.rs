@@ -31,6 +31,7 @@ impl EventType for UserMailboxEventMessageReceivedV1 {
     const KEY: &'static str = "mail.user_mailbox.event.message_received_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -27,6 +27,7 @@ impl EventType for MeetingRoomCreatedV1 {
     const KEY: &'static str = "meeting_room.meeting_room.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `meeting_room.meeting_room.deleted_v1`.
@@ -51,6 +52,7 @@ impl EventType for MeetingRoomDeletedV1 {
     const KEY: &'static str = "meeting_room.meeting_room.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `meeting_room.meeting_room.status_changed_v1`.
@@ -74,6 +76,7 @@ impl EventType for MeetingRoomStatusChangedV1 {
     const KEY: &'static str = "meeting_room.meeting_room.status_changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `meeting_room.meeting_room.updated_v1`.
@@ -98,6 +101,7 @@ impl EventType for MeetingRoomUpdatedV1 {
     const KEY: &'static str = "meeting_room.meeting_room.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `third_party_meeting_room_event_created`.
@@ -139,6 +143,7 @@ impl EventType for ThirdPartyMeetingRoomEventCreated {
     const KEY: &'static str = "third_party_meeting_room_event_created";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -214,6 +219,7 @@ impl EventType for ThirdPartyMeetingRoomEventDeleted {
     const KEY: &'static str = "third_party_meeting_room_event_deleted";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `third_party_meeting_room_event_updated`.
@@ -255,4 +261,5 @@ impl EventType for ThirdPartyMeetingRoomEventUpdated {
     const KEY: &'static str = "third_party_meeting_room_event_updated";
     const SCHEMA: Schema = Schema::V1;
     type Reply = ();
+    crate::object::reading!();
 }

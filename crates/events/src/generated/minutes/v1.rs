@@ -28,6 +28,7 @@ impl EventType for MinuteGeneratedV1 {
     const KEY: &'static str = "minutes.minute.generated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

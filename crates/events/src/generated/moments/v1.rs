@@ -37,6 +37,7 @@ impl EventType for CommentCreatedV1 {
     const KEY: &'static str = "moments.comment.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,6 +75,7 @@ impl EventType for CommentDeletedV1 {
     const KEY: &'static str = "moments.comment.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `moments.dislike.created_v1`.
@@ -104,6 +106,7 @@ impl EventType for DislikeCreatedV1 {
     const KEY: &'static str = "moments.dislike.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `moments.dislike.deleted_v1`.
@@ -132,6 +135,7 @@ impl EventType for DislikeDeletedV1 {
     const KEY: &'static str = "moments.dislike.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `moments.post.created_v1`.
@@ -163,6 +167,7 @@ impl EventType for PostCreatedV1 {
     const KEY: &'static str = "moments.post.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `moments.post.deleted_v1`.
@@ -184,6 +189,7 @@ impl EventType for PostDeletedV1 {
     const KEY: &'static str = "moments.post.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `moments.post_statistics.updated_v1`.
@@ -209,6 +215,7 @@ impl EventType for PostStatisticsUpdatedV1 {
     const KEY: &'static str = "moments.post_statistics.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -252,6 +259,7 @@ impl EventType for ReactionCreatedV1 {
     const KEY: &'static str = "moments.reaction.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `moments.reaction.deleted_v1`.
@@ -283,6 +291,7 @@ impl EventType for ReactionDeletedV1 {
     const KEY: &'static str = "moments.reaction.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

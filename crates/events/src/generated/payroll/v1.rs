@@ -24,6 +24,7 @@ impl EventType for PaymentActivityApprovedV1 {
     const KEY: &'static str = "payroll.payment_activity.approved_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `payroll.payment_activity.status_changed_v1`.
@@ -47,4 +48,5 @@ impl EventType for PaymentActivityStatusChangedV1 {
     const KEY: &'static str = "payroll.payment_activity.status_changed_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }

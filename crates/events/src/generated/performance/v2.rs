@@ -25,6 +25,7 @@ impl EventType for ReviewDataChangedV2 {
     const KEY: &'static str = "performance.review_data.changed_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -90,6 +91,7 @@ impl EventType for StageTaskOpenResultV2 {
     const KEY: &'static str = "performance.stage_task.open_result_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

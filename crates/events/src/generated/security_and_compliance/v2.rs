@@ -37,6 +37,7 @@ impl EventType for DeviceApplyRecordDeviceApplyEventV2 {
     const KEY: &'static str = "security_and_compliance.device_apply_record.device_apply_event_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -134,6 +135,7 @@ impl EventType for DeviceRecordDeviceChangeEventV2 {
     const KEY: &'static str = "security_and_compliance.device_record.device_change_event_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

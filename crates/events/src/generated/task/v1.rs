@@ -32,6 +32,7 @@ impl EventType for TaskCommentUpdatedV1 {
     const KEY: &'static str = "task.task.comment.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `task.task.update_tenant_v1`.
@@ -60,6 +61,7 @@ impl EventType for TaskUpdateTenantV1 {
     const KEY: &'static str = "task.task.update_tenant_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -108,6 +110,7 @@ impl EventType for TaskUpdatedV1 {
     const KEY: &'static str = "task.task.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

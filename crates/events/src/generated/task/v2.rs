@@ -27,6 +27,7 @@ impl EventType for TaskUpdateUserAccessV2 {
     const KEY: &'static str = "task.task.update_user_access_v2";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ impl EventType for BotMeetingActivityV1 {
     const KEY: &'static str = "vc.bot.meeting_activity_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -278,6 +279,7 @@ impl EventType for BotMeetingEndedV1 {
     const KEY: &'static str = "vc.bot.meeting_ended_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.bot.meeting_invited_v1`.
@@ -307,6 +309,7 @@ impl EventType for BotMeetingInvitedV1 {
     const KEY: &'static str = "vc.bot.meeting_invited_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.bot.meeting_started_v1`.
@@ -328,6 +331,7 @@ impl EventType for BotMeetingStartedV1 {
     const KEY: &'static str = "vc.bot.meeting_started_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.material.review_result_v1`.
@@ -351,6 +355,7 @@ impl EventType for MaterialReviewResultV1 {
     const KEY: &'static str = "vc.material.review_result_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -400,6 +405,7 @@ impl EventType for MeetingAllMeetingEndedV1 {
     const KEY: &'static str = "vc.meeting.all_meeting_ended_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -497,6 +503,7 @@ impl EventType for MeetingAllMeetingStartedV1 {
     const KEY: &'static str = "vc.meeting.all_meeting_started_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.join_meeting_v1`.
@@ -520,6 +527,7 @@ impl EventType for MeetingJoinMeetingV1 {
     const KEY: &'static str = "vc.meeting.join_meeting_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.leave_meeting_v1`.
@@ -547,6 +555,7 @@ impl EventType for MeetingLeaveMeetingV1 {
     const KEY: &'static str = "vc.meeting.leave_meeting_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.meeting_ended_v1`.
@@ -570,6 +579,7 @@ impl EventType for MeetingMeetingEndedV1 {
     const KEY: &'static str = "vc.meeting.meeting_ended_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.meeting_started_v1`.
@@ -593,6 +603,7 @@ impl EventType for MeetingMeetingStartedV1 {
     const KEY: &'static str = "vc.meeting.meeting_started_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.participant_meeting_ended_v1`.
@@ -618,6 +629,7 @@ impl EventType for MeetingParticipantMeetingEndedV1 {
     const KEY: &'static str = "vc.meeting.participant_meeting_ended_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.participant_meeting_joined_v1`.
@@ -643,6 +655,7 @@ impl EventType for MeetingParticipantMeetingJoinedV1 {
     const KEY: &'static str = "vc.meeting.participant_meeting_joined_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.participant_meeting_started_v1`.
@@ -668,6 +681,7 @@ impl EventType for MeetingParticipantMeetingStartedV1 {
     const KEY: &'static str = "vc.meeting.participant_meeting_started_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.recording_ended_v1`.
@@ -691,6 +705,7 @@ impl EventType for MeetingRecordingEndedV1 {
     const KEY: &'static str = "vc.meeting.recording_ended_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.recording_ready_v1`.
@@ -716,6 +731,7 @@ impl EventType for MeetingRecordingReadyV1 {
     const KEY: &'static str = "vc.meeting.recording_ready_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.recording_started_v1`.
@@ -739,6 +755,7 @@ impl EventType for MeetingRecordingStartedV1 {
     const KEY: &'static str = "vc.meeting.recording_started_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.send_meeting_im_v1`.
@@ -764,6 +781,7 @@ impl EventType for MeetingSendMeetingImV1 {
     const KEY: &'static str = "vc.meeting.send_meeting_im_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -817,6 +835,7 @@ impl EventType for MeetingShareEndedV1 {
     const KEY: &'static str = "vc.meeting.share_ended_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.meeting.share_started_v1`.
@@ -840,6 +859,7 @@ impl EventType for MeetingShareStartedV1 {
     const KEY: &'static str = "vc.meeting.share_started_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.note.generated_v1`.
@@ -863,6 +883,7 @@ impl EventType for NoteGeneratedV1 {
     const KEY: &'static str = "vc.note.generated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.recording.recording_ended_v1`.
@@ -888,6 +909,7 @@ impl EventType for RecordingRecordingEndedV1 {
     const KEY: &'static str = "vc.recording.recording_ended_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.recording.recording_started_v1`.
@@ -913,6 +935,7 @@ impl EventType for RecordingRecordingStartedV1 {
     const KEY: &'static str = "vc.recording.recording_started_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.recording.recording_transcript_generated_v1`.
@@ -940,6 +963,7 @@ impl EventType for RecordingRecordingTranscriptGeneratedV1 {
     const KEY: &'static str = "vc.recording.recording_transcript_generated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.reserve_config.updated_v1`.
@@ -969,6 +993,7 @@ impl EventType for ReserveConfigUpdatedV1 {
     const KEY: &'static str = "vc.reserve_config.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1064,6 +1089,7 @@ impl EventType for RoomCreatedV1 {
     const KEY: &'static str = "vc.room.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1147,6 +1173,7 @@ impl EventType for RoomDeletedV1 {
     const KEY: &'static str = "vc.room.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.room.updated_v1`.
@@ -1168,6 +1195,7 @@ impl EventType for RoomUpdatedV1 {
     const KEY: &'static str = "vc.room.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.room_level.created_v1`.
@@ -1189,6 +1217,7 @@ impl EventType for RoomLevelCreatedV1 {
     const KEY: &'static str = "vc.room_level.created_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -1232,6 +1261,7 @@ impl EventType for RoomLevelDeletedV1 {
     const KEY: &'static str = "vc.room_level.deleted_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 /// Event type `vc.room_level.updated_v1`.
@@ -1253,6 +1283,7 @@ impl EventType for RoomLevelUpdatedV1 {
     const KEY: &'static str = "vc.room_level.updated_v1";
     const SCHEMA: Schema = Schema::V2;
     type Reply = ();
+    crate::object::reading!();
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
