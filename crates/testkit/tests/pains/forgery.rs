@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode};
-use larkspur::{App, Meta, Router, State, Webhook, WebhookError};
+use larkspur::{App, Meta, Refused, ReplayGuard, Router, State, Webhook, WebhookError, WrongRecipe};
 use larkspur_wire::header::{NONCE, SIGNATURE, TIMESTAMP};
-use larkspur_wire::{Secret, seal_body, sign};
+use larkspur_wire::{Secret, seal_body, sign, sign_card_v1};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tower_service::Service as _;
 
 const KEY: &str = "kudryavka";
@@ -49,6 +54,17 @@ impl Receiver {
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    /// The same, told apart by the step that refuses.
+    async fn try_post(&self, stamp: &str, body: &[u8], signature: &str) -> Result<(), Refused> {
+        let request = Request::post("/")
+            .header(TIMESTAMP, stamp)
+            .header(NONCE, "n")
+            .header(SIGNATURE, signature);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let body = Bytes::copy_from_slice(body);
+        self.webhook.try_handle(&head, body).await.map(drop)
     }
 
     fn passed(&self) -> usize {
@@ -134,6 +150,81 @@ async fn forged_event() {
         assert!(token_alone.post(event(token), None).await.0.is_client_error());
     }
     assert_eq!(token_alone.passed(), 1);
+}
+
+/// P4, open-cowork#339 and a dozen others: what the platform signs passes, and each wrong recipe that is in use is
+/// refused by its name.
+#[tokio::test]
+async fn sign_vectors() {
+    let captured: Value = serde_json::from_str(include_str!("../../../wire/tests/vectors/vectors.json")).unwrap();
+    let vectors = &captured["webhook"];
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
+    let (key, token) = (text(vectors, "encrypt_key"), text(vectors, "verification_token"));
+    let receiver = Receiver::new(&key, &token);
+    let (stamp, nonce) = (text(vectors, "timestamp"), text(vectors, "nonce"));
+    let cases = vectors["cases"].as_array().unwrap();
+    for case in cases {
+        let request = Request::post("/")
+            .header(TIMESTAMP, &stamp)
+            .header(NONCE, &nonce)
+            .header(SIGNATURE, text(case, "x_lark_signature"));
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let answered = receiver.webhook.try_handle(&head, text(case, "body").into()).await;
+        assert_eq!(answered.unwrap().status(), StatusCode::OK, "{}", case["name"]);
+    }
+    assert!(receiver.passed() > 0);
+
+    let (key, token) = (Secret::from(KEY), Secret::from(TOKEN));
+    let receiver = Receiver::new(KEY, TOKEN);
+    let plain = event(TOKEN);
+    let body = seal(&plain, KEY);
+    let before = [STAMP.as_bytes(), b"n"].concat();
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash = Sha256::digest([&before[..], KEY.as_bytes(), &body].concat());
+    let hmac = |key: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+        mac.update(&[&before[..], &body].concat());
+        hex(&mac.finalize().into_bytes())
+    };
+    for (signature, recipe) in [
+        (hmac(KEY), WrongRecipe::Hmac),
+        (hmac(TOKEN), WrongRecipe::Hmac),
+        (sign(STAMP, "n", &Secret::from(""), &body), WrongRecipe::NoKey),
+        (sign(STAMP, "n", &token, &body), WrongRecipe::TokenAsKey),
+        (BASE64.encode(hash), WrongRecipe::Base64),
+        (sign_card_v1(STAMP, "n", &token, &body), WrongRecipe::Sha1),
+        (sign(STAMP, "n", &key, &plain), WrongRecipe::OpenedBody),
+    ] {
+        let refused = receiver.try_post(STAMP, &body, &signature).await.unwrap_err();
+        assert!(
+            matches!(refused, Refused::Signature { recipe: Some(found) } if found == recipe),
+            "{recipe:?}: {refused}"
+        );
+    }
+    assert_eq!(receiver.passed(), 0);
+    receiver.try_post(STAMP, &body, &signed(&body, KEY)).await.unwrap();
+}
+
+/// P4: what somebody recorded is refused outside of a window of time, or when it comes more often than the platform
+/// pushes anything; the five pushes of an event all pass.
+#[tokio::test]
+async fn replayed_request() {
+    let mut receiver = Receiver::new(KEY, TOKEN);
+    receiver.webhook = receiver.webhook.replay_guard(ReplayGuard::new());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (fresh, old) = (now.as_secs().to_string(), (now.as_secs() - 9 * 60 * 60).to_string());
+    let body = seal(&event(TOKEN), KEY);
+    let key = Secret::from(KEY);
+    let signature = sign(&old, "n", &key, &body);
+    let refused = receiver.try_post(&old, &body, &signature).await.unwrap_err();
+    assert!(matches!(refused, Refused::OutOfTime { ahead: false, .. }), "{refused}");
+    let signature = sign(&fresh, "n", &key, &body);
+    for _ in 0..5 {
+        receiver.try_post(&fresh, &body, &signature).await.unwrap();
+    }
+    let refused = receiver.try_post(&fresh, &body, &signature).await.unwrap_err();
+    assert!(matches!(refused, Refused::Replayed { .. }), "{refused}");
+    assert_eq!(receiver.passed(), 1, "and the repeats are known by the event's id");
 }
 
 /// P4, openlark#151: a receiver that could tell nobody from the platform does not start.
