@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use larkspur_events::EventType;
 use larkspur_wire::TimestampMs;
 use larkspur_wire::envelope::{Envelope, Payload};
 use serde_json::{Map, Value, json};
+
+use crate::extract::{Event, Extract, ExtractError};
 
 /// How an event arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +114,14 @@ impl Delivery {
     /// What is known of the event besides its payload.
     pub fn meta(&self) -> &Meta {
         &self.inner.meta
+    }
+
+    /// The payload as a struct; `None` when the event is of another type.
+    pub fn parse<T: EventType>(&self) -> Result<Option<T>, ExtractError> {
+        if self.meta().event_type != T::KEY {
+            return Ok(None);
+        }
+        Event::extract(self, &()).map(|Event(event)| Some(event))
     }
 
     /// The payload as it arrived.

@@ -7,10 +7,12 @@ mod run;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use futures_util::FutureExt;
 use larkspur_wire::TimestampMs;
 use larkspur_wire::envelope::Envelope;
 use tokio::runtime::Handle;
@@ -157,7 +159,7 @@ impl Dispatcher {
         self.inner.runner.idle().await;
     }
 
-    /// Handles an event; for callers that spawn it themselves. A handler's panic is caught.
+    /// Handles an event; for callers that spawn it themselves. It never panics.
     pub(crate) fn handle(
         &self,
         envelope: Envelope,
@@ -167,7 +169,14 @@ impl Dispatcher {
         let delivery = Delivery::new(envelope, transport, now);
         let span = span(delivery.meta());
         let inner = Arc::clone(&self.inner);
-        async move { inner.handle(delivery).await }.instrument(span)
+        async move {
+            let handling = AssertUnwindSafe(inner.handle(delivery));
+            handling.catch_unwind().await.unwrap_or_else(|_panic| {
+                tracing::error!("telling repeats apart panicked");
+                Outcome::Failed(Failure::Panicked)
+            })
+        }
+        .instrument(span)
     }
 }
 

@@ -37,6 +37,8 @@ mod file;
 mod handler;
 #[cfg(feature = "inbox")]
 mod inbox;
+#[cfg(feature = "ws")]
+mod pull;
 mod reply;
 mod router;
 mod service;
@@ -58,6 +60,8 @@ pub use handler::{Handler, RawHandler};
 pub use inbox::{Counts, Dead, Inbox};
 pub use larkspur_events::EventType;
 pub use larkspur_wire::{Secret, TimestampMs, WrongRecipe};
+#[cfg(feature = "ws")]
+pub use pull::{Deliveries, Pulled, TooLate};
 pub use reply::{Answer, BoxError, IntoReply, Json};
 pub use router::{Router, RouterError};
 pub use service::Handlers;

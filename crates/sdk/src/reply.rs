@@ -22,6 +22,13 @@ pub trait IntoReply<R> {
     fn into_reply(self) -> Result<Answer, BoxError>;
 }
 
+/// What a service around the handlers answered.
+impl<R> IntoReply<R> for Answer {
+    fn into_reply(self) -> Result<Answer, BoxError> {
+        Ok(self)
+    }
+}
+
 /// A reply as JSON, for callbacks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Json<R>(pub R);

@@ -192,6 +192,14 @@ async fn a_key_of_its_own_tells_events_apart_where_it_says_anything() {
 }
 
 #[tokio::test]
+async fn a_key_that_panics_is_a_failure() {
+    let work = Arc::<Work>::default();
+    let panics = Dedup::default().key(|_| panic!("on purpose"));
+    let dispatcher = dispatcher(router().dedup(panics), &work);
+    assert_eq!(failure(push(&dispatcher, "e1").await), Some(Failure::Panicked));
+}
+
+#[tokio::test]
 async fn what_has_no_id_and_callbacks_are_always_handled() {
     let work = Arc::<Work>::default();
     let router = router().on_raw("card.action.trigger", self::work);
