@@ -1,5 +1,4 @@
 //! Events pulled one by one from a real platform.
-#![expect(clippy::unwrap_used, reason = "a test's helper may panic")]
 
 use std::time::Duration;
 
