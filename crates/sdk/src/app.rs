@@ -1,10 +1,12 @@
 //! An app: who we are, and where the platform is.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use http::Uri;
 use larkspur_wire::{AppId, IdError, Secret};
+
+#[cfg(feature = "net")]
+use crate::net::{Proxy, ProxyError, Way};
 
 /// Where the platform is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +35,7 @@ impl Domain {
         }
     }
 
-    #[cfg(feature = "ws")]
+    #[cfg(feature = "net")]
     pub(crate) fn join(&self, path: &str) -> String {
         match self {
             Self::Feishu => format!("https://open.feishu.cn{path}"),
@@ -56,6 +58,10 @@ pub enum AppError {
     /// The App ID is none.
     #[error("the App ID is not valid")]
     BadAppId(#[from] IdError),
+    /// The proxy is no address.
+    #[cfg(feature = "net")]
+    #[error(transparent)]
+    BadProxy(#[from] ProxyError),
     /// The domain is no address.
     #[error("the domain is no address such as `https://open.feishu.cn`: {reason}")]
     BadDomain {
@@ -82,7 +88,8 @@ pub struct App {
     pub(crate) domain: Domain,
     pub(crate) encrypt_key: Secret,
     pub(crate) verification_token: Secret,
-    pub(crate) root_certificates: Option<PathBuf>,
+    #[cfg(feature = "net")]
+    pub(crate) way: Way,
 }
 
 impl App {
@@ -94,12 +101,13 @@ impl App {
             domain: Domain::default(),
             encrypt_key: Secret::default(),
             verification_token: Secret::default(),
-            root_certificates: None,
+            #[cfg(feature = "net")]
+            way: Way::default(),
         })
     }
 
     /// Reads `FEISHU_APP_ID` and `FEISHU_APP_SECRET`, and when they are set `FEISHU_ENCRYPT_KEY`,
-    /// `FEISHU_VERIFICATION_TOKEN` and `FEISHU_BASE_URL`.
+    /// `FEISHU_VERIFICATION_TOKEN`, `FEISHU_BASE_URL` and `FEISHU_PROXY`.
     pub fn from_env() -> Result<Self, AppError> {
         Self::from_variables(|name| std::env::var(name).ok())
     }
@@ -115,6 +123,10 @@ impl App {
         app.verification_token = variable("FEISHU_VERIFICATION_TOKEN").unwrap_or_default().into();
         if let Some(url) = variable("FEISHU_BASE_URL").filter(|url| !url.is_empty()) {
             app.domain = Domain::parse(&url)?;
+        }
+        #[cfg(feature = "net")]
+        if let Some(url) = variable("FEISHU_PROXY").filter(|url| !url.is_empty()) {
+            app = app.proxy(Proxy::parse(&url)?);
         }
         Ok(app)
     }
@@ -134,12 +146,6 @@ impl App {
     /// The Verification Token that webhooks carry.
     pub fn verification_token(mut self, token: impl Into<Secret>) -> Self {
         self.verification_token = token.into();
-        self
-    }
-
-    /// A file of certificates (PEM) to trust besides the public authorities, for a platform with one of its own.
-    pub fn root_certificates(mut self, pem: impl Into<PathBuf>) -> Self {
-        self.root_certificates = Some(pem.into());
         self
     }
 

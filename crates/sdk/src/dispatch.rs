@@ -150,7 +150,7 @@ impl Dispatcher {
     }
 
     /// Completes when no handler runs any more. What an inbox has left is for the next process.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a connection will end like this"))]
+    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "only a connection ends like this"))]
     pub(crate) async fn drain(&self) {
         #[cfg(feature = "inbox")]
         if let Some(feed) = &self.inner.feed {

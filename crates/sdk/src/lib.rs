@@ -37,6 +37,8 @@ mod file;
 mod handler;
 #[cfg(feature = "inbox")]
 mod inbox;
+#[cfg(feature = "net")]
+mod net;
 #[cfg(feature = "ws")]
 mod pull;
 mod reply;
@@ -60,6 +62,8 @@ pub use handler::{Handler, RawHandler};
 pub use inbox::{Counts, Dead, Inbox};
 pub use larkspur_events::EventType;
 pub use larkspur_wire::{Secret, TimestampMs, WrongRecipe};
+#[cfg(feature = "net")]
+pub use net::{Proxy, ProxyError};
 #[cfg(feature = "ws")]
 pub use pull::{Deliveries, Pulled, TooLate};
 pub use reply::{Answer, BoxError, IntoReply, Json};
@@ -68,4 +72,4 @@ pub use service::Handlers;
 #[cfg(feature = "webhook")]
 pub use webhook::{Refused, ReplayGuard, Webhook, WebhookError};
 #[cfg(feature = "ws")]
-pub use ws::{Connect, ConnectError, Report, ctrl_c};
+pub use ws::{Connect, ConnectError, ConnectionState, Report, Severity, Status, Trouble, ctrl_c};

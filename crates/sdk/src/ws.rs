@@ -1,110 +1,55 @@
 //! The persistent connection: asks for a URL, connects, receives, comes back when the connection is lost.
 
 mod backoff;
+mod client;
 mod dial;
-mod online;
-mod tls;
+mod error;
+mod handling;
+mod heartbeat;
+mod lifecycle;
+mod link;
+mod report;
+mod session;
+mod slots;
+mod status;
+mod trouble;
 
 use std::fmt;
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use larkspur_wire::code;
+use tokio::task::JoinHandle;
 
 use crate::app::App;
-use crate::router::{Router, RouterError};
-use backoff::{Backoff, Next};
-use dial::{DialError, Dialer};
-use online::{Ended, Work};
+use crate::dispatch::Dispatcher;
+use crate::router::Router;
+use client::Client;
+use dial::Dialer;
+use handling::Handling;
+use lifecycle::Lifecycle;
+use status::Reporter;
 
-/// A client of one app, ready to connect: await it.
+pub use error::ConnectError;
+pub use report::Report;
+pub use status::{ConnectionState, Status};
+pub use trouble::{Severity, Trouble};
+
+/// Handlers have this long to end after a shutdown, unless it is set.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// A client of one app, ready to connect: await it, within a tokio runtime.
+///
+/// Handlers run on the runtime that awaits it. The connection has a thread of its own, so that handlers which block
+/// every worker of the runtime do not stop its heartbeats. Dropping the future closes the connection; handlers that run
+/// are not cancelled.
 #[must_use = "a client connects when it is awaited"]
 pub struct Connect {
     app: App,
     router: Router,
     shutdown: Pin<Box<dyn Future<Output = ()> + Send>>,
-}
-
-/// Why a client gave up.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The router is wrong.
-    #[error(transparent)]
-    Router(#[from] RouterError),
-    /// The certificates cannot be used.
-    #[error("TLS cannot be set up: {reason}")]
-    Tls {
-        /// What is wrong.
-        reason: String,
-    },
-    /// The platform refuses the app, and trying again would not help.
-    #[error("the platform refuses the app with code {code} ({msg}): {}", advice(*code))]
-    Refused {
-        /// The platform's code.
-        code: i64,
-        /// The platform's words.
-        msg: String,
-    },
-    /// The platform allows no more tries.
-    #[error("no connection after {tries} tries, which is all the platform allows; the last one failed: {reason}")]
-    Exhausted {
-        /// How many.
-        tries: i64,
-        /// Why the last one failed.
-        reason: String,
-    },
-}
-
-fn advice(code: i64) -> String {
-    code::explain(code).map_or_else(
-        || "nobody has documented this code".to_owned(),
-        |(meaning, fix)| format!("{meaning}; {fix}"),
-    )
-}
-
-/// What a client did until it was shut down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// Events that arrived, repeats included.
-    pub received: u64,
-    /// Events that a handler took.
-    pub handled: u64,
-    /// Events that a handler failed on, which the platform pushes again.
-    pub failed: u64,
-    /// Events that went to the inbox, to be handled from there.
-    pub stored: u64,
-    /// Repeats of events that had been handled.
-    pub repeated: u64,
-    /// Events that were too old to be handled.
-    pub stale: u64,
-    /// Events that no handler was there for.
-    pub unhandled: u64,
-    /// How often the connection was opened.
-    pub connections: u64,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            received,
-            handled,
-            failed,
-            stored,
-            repeated,
-            stale,
-            unhandled,
-            connections,
-        } = self;
-        write!(f, "received {received} events over {connections} connections: ")?;
-        write!(
-            f,
-            "{handled} handled, {failed} failed, {stored} stored, {repeated} repeated, {stale} too old, "
-        )?;
-        write!(f, "{unhandled} without a handler")
-    }
+    drain_limit: Duration,
+    reporter: Reporter,
 }
 
 /// Completes when the process is asked to stop: Ctrl-C, or on Unix SIGTERM. It listens from the call on, which needs a
@@ -133,62 +78,70 @@ pub fn ctrl_c() -> impl Future<Output = ()> + Send + 'static {
 impl App {
     /// A client that receives over a persistent connection. Awaiting it returns when it is shut down, or when the
     /// platform refuses the app for good; a lost connection is opened again.
+    ///
+    /// A process may have any number of clients, of one app or of several: they know nothing of each other.
     pub fn connect(&self, router: Router) -> Connect {
         Connect {
             app: self.clone(),
             router,
             shutdown: Box::pin(std::future::pending()),
+            drain_limit: DRAIN_LIMIT,
+            reporter: Reporter::new(),
         }
     }
 }
 
 impl Connect {
-    /// Stops when the future completes: takes no more events, lets the handlers end and acknowledges what they did.
+    /// Stops when the future completes: refuses further events, which the platform then pushes again, lets the handlers
+    /// end, acknowledges what they did and closes the connection. The [`Report`] names what was left.
     pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.shutdown = Box::pin(signal);
         self
     }
 
-    async fn run(mut self) -> Result<Report, ConnectError> {
-        let mut work = Work::new(self.router, self.app.id.clone())?;
-        let dialer = Dialer::new(&self.app)?;
-        let mut backoff = Backoff::default();
-        loop {
-            let dialled = tokio::select! {
-                () = &mut self.shutdown => return Ok(work.finish(None).await),
-                dialled = dialer.dial() => dialled,
-            };
-            let next = match dialled {
-                Ok(connection) => {
-                    backoff.online(connection.config);
-                    tracing::info!(app.id = %self.app.id, "online conn={} app={}", connection.name, self.app.id);
-                    match online::run(connection, &mut work, &mut backoff, &mut self.shutdown).await {
-                        Ended::ShutDown(socket) => return Ok(work.finish(Some(*socket)).await),
-                        Ended::Lost(reason) => backoff.lost(reason, fastrand::f64()),
-                    }
-                }
-                Err(DialError::Fatal { code, msg }) => {
-                    let error = ConnectError::Refused { code, msg };
-                    tracing::error!(app.id = %self.app.id, "fatal: {error}");
-                    return Err(error);
-                }
-                Err(DialError::Retry(reason)) => backoff.failed(reason, fastrand::f64()),
-            };
-            let (wait, tries, reason) = match next {
-                Next::Wait { wait, tries, reason } => (wait, tries, reason),
-                Next::GiveUp { tries, reason } => return Err(ConnectError::Exhausted { tries, reason }),
-            };
-            tracing::warn!(app.id = %self.app.id, "reconnecting in {} (attempt {tries}): {reason}", seconds(wait));
-            tokio::select! {
-                () = &mut self.shutdown => return Ok(work.finish(None).await),
-                () = tokio::time::sleep(wait) => {}
-            }
+    /// How long handlers have to end after a shutdown, 10 s unless it is set.
+    pub fn drain_limit(mut self, limit: Duration) -> Self {
+        self.drain_limit = limit;
+        self
+    }
+
+    /// A view of what the client is doing, for probes; it works from now on until after the client has ended.
+    pub fn status(&self) -> Status {
+        self.reporter.status()
+    }
+
+    async fn run(self) -> Result<Report, ConnectError> {
+        let dispatcher = Dispatcher::new(self.router)?;
+        let (desk, mail, orders) = link::link();
+        let client = Client {
+            app_id: self.app.id.clone(),
+            dialer: Dialer::new(&self.app)?,
+            life: Lifecycle::new(self.app.way.reconnect_waits.clone()),
+            desk,
+            reporter: self.reporter,
+            write_limit: self.app.way.io_timeout,
+        };
+        let handling = Handling::new(self.app.id.clone(), dispatcher, mail, orders);
+        let ending = client.start()?;
+        // In a task, since the future that is awaited may not run on a worker of the runtime, where tasks start faster.
+        let mut handling = Aborting(tokio::spawn(handling.run(self.shutdown, self.drain_limit, ending)));
+        match (&mut handling.0).await {
+            Ok(ended) => ended,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(ConnectError::Broken),
+            },
         }
     }
 }
 
-fn seconds(wait: Duration) -> String {
-    format!("{:.1}s", wait.as_secs_f32())
+/// A task that ends with whoever waits for it.
+struct Aborting<T>(JoinHandle<T>);
+
+impl<T> Drop for Aborting<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl IntoFuture for Connect {

@@ -10,6 +10,8 @@ pub const FORBIDDEN: i64 = 403;
 pub const AUTH_FAILED: i64 = 514;
 /// Something failed inside the platform; every SDK tries again.
 pub const INTERNAL_ERROR: i64 = 1_000_040_343;
+/// The platform is busy, which passes.
+pub const BUSY: i64 = 1_000_040_351;
 /// An SDK raises this by itself when App ID or App Secret are empty.
 pub const NO_CREDENTIAL: i64 = 1_000_040_344;
 /// App ID or App Secret are not valid.
@@ -57,7 +59,7 @@ pub enum Class {
 pub fn class(code: i64) -> Class {
     match code {
         OK => Class::Ok,
-        SYSTEM_BUSY | INTERNAL_ERROR => Class::Retry,
+        SYSTEM_BUSY | INTERNAL_ERROR | BUSY => Class::Retry,
         _ => Class::Fatal,
     }
 }
@@ -66,7 +68,7 @@ pub fn class(code: i64) -> Class {
 pub fn explain(code: i64) -> Option<(&'static str, &'static str)> {
     Some(match code {
         OK => ("success", "nothing"),
-        SYSTEM_BUSY => ("the platform is busy", "wait and try again"),
+        SYSTEM_BUSY | BUSY => ("the platform is busy", "wait and try again"),
         FORBIDDEN => (
             "the app may not open persistent connections",
             "use a custom app, choose the persistent connection in its subscription mode, and publish a version",

@@ -1,0 +1,153 @@
+//! What goes between the thread that owns the connection and the runtime that handlers run on.
+//!
+//! The two are apart so that handlers which block every worker of their runtime stop neither heartbeats nor reading.
+//! Both ways go whole batches: waking the other side costs more than an event does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use larkspur_wire::frame::Frame;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::report::named;
+
+/// Events that were handed over and not acknowledged yet; more wait in the socket. The router's own limits are met long
+/// before, unless its runtime stands still. It also bounds the two channels, which have no bound of their own.
+const IN_FLIGHT_MAX: usize = 4_096;
+/// And so many bytes of them.
+const IN_FLIGHT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the handlers' side gets.
+pub(super) enum Mail {
+    /// Events that arrived together.
+    Events {
+        /// The connection they came on.
+        connection: Arc<str>,
+        events: Vec<Arrived>,
+    },
+    /// No more will come, as was asked.
+    Stopped,
+}
+
+/// An event that arrived.
+pub(super) struct Arrived {
+    /// Its frame, to be sent back as its ack; the payload is taken out.
+    pub(super) frame: Frame,
+    /// The envelope, put together from all frames.
+    pub(super) payload: Bytes,
+}
+
+/// What the connection's side gets. When the channel ends, so does the connection.
+pub(super) enum Order {
+    /// Send these back.
+    Acks(Vec<Done>),
+    /// Take no more events.
+    Stop,
+}
+
+/// An event whose outcome is known.
+pub(super) struct Done {
+    pub(super) event_id: String,
+    /// Its ack.
+    pub(super) frame: Frame,
+    /// How many bytes it arrived with.
+    pub(super) bytes: usize,
+}
+
+/// The connection's side of the link. It outlives connections, and with it what waits to be acknowledged.
+pub(super) struct Desk {
+    mail: UnboundedSender<Mail>,
+    orders: UnboundedReceiver<Order>,
+    /// Acks that no connection has taken yet.
+    unsent: VecDeque<Done>,
+    in_flight: usize,
+    in_flight_bytes: usize,
+    is_stopping: bool,
+    is_ended: bool,
+}
+
+/// The two ends: for the connection, and mail and orders for the handlers.
+pub(super) fn link() -> (Desk, UnboundedReceiver<Mail>, UnboundedSender<Order>) {
+    let (mail, mailbox) = unbounded_channel();
+    let (order, orders) = unbounded_channel();
+    let desk = Desk {
+        mail,
+        orders,
+        unsent: VecDeque::new(),
+        in_flight: 0,
+        in_flight_bytes: 0,
+        is_stopping: false,
+        is_ended: false,
+    };
+    (desk, mailbox, order)
+}
+
+impl Desk {
+    /// Whether more events can be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight < IN_FLIGHT_MAX && self.in_flight_bytes < IN_FLIGHT_BYTES_MAX
+    }
+
+    /// Whether we were asked to take no more events.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
+    /// Whether nobody has anything to send any more.
+    pub(super) fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
+    /// Hands events over.
+    pub(super) fn hand_over(&mut self, connection: &Arc<str>, events: Vec<Arrived>) {
+        self.in_flight += events.len();
+        self.in_flight_bytes += events.iter().map(|event| event.payload.len()).sum::<usize>();
+        let connection = Arc::clone(connection);
+        // Without a receiver the orders have ended too, which is noticed there.
+        let _ = self.mail.send(Mail::Events { connection, events });
+    }
+
+    /// The next ack to send.
+    pub(super) fn next_unsent(&mut self) -> Option<Done> {
+        let done = self.unsent.pop_front()?;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(done.bytes);
+        Some(done)
+    }
+
+    /// Takes what the handlers' side has sent; ready when there was anything.
+    pub(super) fn poll_orders(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_ended {
+            return Poll::Pending;
+        }
+        let Poll::Ready(order) = self.orders.poll_recv(cx) else {
+            return Poll::Pending;
+        };
+        match order {
+            Some(Order::Acks(acks)) => self.unsent.extend(acks),
+            Some(Order::Stop) => {
+                self.is_stopping = true;
+                let _ = self.mail.send(Mail::Stopped);
+            }
+            None => self.is_ended = true,
+        }
+        Poll::Ready(())
+    }
+
+    /// Waits until we are asked to stop, or until nobody is there any more.
+    pub(super) async fn stopped(&mut self) {
+        while !self.is_stopping && !self.is_ended {
+            std::future::poll_fn(|cx| self.poll_orders(cx)).await;
+        }
+    }
+
+    /// Waits until the handlers' side has nothing more to say; answers the events that could not be acknowledged.
+    pub(super) async fn ended(&mut self) -> Vec<String> {
+        while !self.is_ended {
+            std::future::poll_fn(|cx| self.poll_orders(cx)).await;
+        }
+        named(self.unsent.drain(..).map(|done| done.event_id))
+    }
+}
