@@ -49,16 +49,32 @@ pub enum OpenError {
 /// # Ok::<(), larkspur_wire::OpenError>(())
 /// ```
 pub fn seal(plain: &[u8], encrypt_key: &Secret, iv: [u8; 16]) -> String {
-    let cipher = cbc::Encryptor::<Aes256>::new(&aes_key(encrypt_key).into(), &iv.into());
-    let mut sealed = Vec::with_capacity(BLOCK_BYTES + plain.len() + BLOCK_BYTES);
-    sealed.extend_from_slice(&iv);
-    sealed.extend_from_slice(&cipher.encrypt_padded_vec::<Pkcs7>(plain));
-    BASE64.encode(sealed)
+    BASE64.encode(sealed(plain, encrypt_key, iv))
 }
 
 /// The body that carries a sealed one: exactly `{"encrypt":"…"}`, since Node signs what it has parsed and written again.
 pub fn seal_body(plain: &[u8], encrypt_key: &Secret, iv: [u8; 16]) -> Vec<u8> {
-    format!(r#"{{"encrypt":"{}"}}"#, seal(plain, encrypt_key, iv)).into_bytes()
+    const START: &str = r#"{"encrypt":""#;
+    const END: &str = r#""}"#;
+    let sealed = sealed(plain, encrypt_key, iv);
+    let mut body = String::with_capacity(START.len() + sealed.len().div_ceil(3) * 4 + END.len());
+    body.push_str(START);
+    BASE64.encode_string(sealed, &mut body);
+    body.push_str(END);
+    body.into_bytes()
+}
+
+/// The initialisation vector, and the ciphertext in place of the body.
+fn sealed(plain: &[u8], encrypt_key: &Secret, iv: [u8; 16]) -> Vec<u8> {
+    let cipher = cbc::Encryptor::<Aes256>::new(&aes_key(encrypt_key).into(), &iv.into());
+    let padded = (plain.len() / BLOCK_BYTES + 1) * BLOCK_BYTES;
+    let mut sealed = Vec::with_capacity(BLOCK_BYTES + padded);
+    sealed.extend_from_slice(&iv);
+    sealed.extend_from_slice(plain);
+    sealed.resize(BLOCK_BYTES + padded, 0);
+    let encrypted = cipher.encrypt_padded::<Pkcs7>(&mut sealed[BLOCK_BYTES..], plain.len());
+    encrypted.expect("there is room for the padding");
+    sealed
 }
 
 /// Opens what [`seal`] made. Who opens many bodies with one key makes an [`Opener`].
