@@ -1,7 +1,7 @@
 //! One event on its way to a handler.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use larkspur_events::EventType;
@@ -87,6 +87,7 @@ pub struct Delivery {
 struct Inner {
     meta: Meta,
     payload: Payload,
+    drift: OnceLock<Vec<String>>,
 }
 
 impl Delivery {
@@ -107,7 +108,11 @@ impl Delivery {
 
     pub(crate) fn from_parts(meta: Meta, payload: Payload) -> Self {
         Self {
-            inner: Arc::new(Inner { meta, payload }),
+            inner: Arc::new(Inner {
+                meta,
+                payload,
+                drift: OnceLock::new(),
+            }),
         }
     }
 
@@ -127,6 +132,17 @@ impl Delivery {
     /// The payload as it arrived.
     pub fn payload(&self) -> &str {
         self.inner.payload.get()
+    }
+
+    /// The paths of members that have no place in the struct that the payload was read into: the catalogue does not
+    /// list them, or with another type. Empty until a handler has read it.
+    pub fn drift(&self) -> &[String] {
+        self.inner.drift.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Keeps what had no place the first time that the payload is read.
+    pub(crate) fn keep_drift(&self, paths: impl FnOnce() -> Vec<String>) {
+        self.inner.drift.get_or_init(paths);
     }
 }
 

@@ -25,6 +25,7 @@ use crate::delivery::{Delivery, Meta, Transport};
 use crate::inbox::{Feed, Stored};
 use crate::reply::{Answer, BoxError};
 use crate::router::{Plan, Repeats, Router, RouterError, Table};
+use crate::tally::Tally;
 #[cfg(feature = "inbox")]
 pub(crate) use run::Failed;
 pub(crate) use run::Runner;
@@ -95,6 +96,7 @@ struct Inner {
     dedup: Option<Dedup>,
     strict: bool,
     unhandled: Mutex<BTreeSet<String>>,
+    tally: Tally,
 }
 
 impl Dispatcher {
@@ -128,6 +130,7 @@ impl Dispatcher {
                 dedup,
                 strict: policy.strict,
                 unhandled: Mutex::default(),
+                tally: policy.tally,
             }),
             runtime: None,
         })
@@ -147,6 +150,12 @@ impl Dispatcher {
             Some(runtime) => runtime.spawn(handling),
             None => tokio::spawn(handling),
         })
+    }
+
+    /// What counts its events.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.inner.tally
     }
 
     /// Completes when no handler runs any more. What an inbox has left is for the next process.
@@ -170,11 +179,14 @@ impl Dispatcher {
         let span = span(delivery.meta());
         let inner = Arc::clone(&self.inner);
         async move {
+            let log = delivery.clone();
             let handling = AssertUnwindSafe(inner.handle(delivery));
-            handling.catch_unwind().await.unwrap_or_else(|_panic| {
+            let outcome = handling.catch_unwind().await.unwrap_or_else(|_panic| {
                 tracing::error!("telling repeats apart panicked");
                 Outcome::Failed(Failure::Panicked)
-            })
+            });
+            inner.tally.count(&outcome, log.meta());
+            outcome
         }
         .instrument(span)
     }

@@ -62,13 +62,18 @@ pub trait Extract<S>: Sized + Send {
 
 impl<S, T: EventType> Extract<S> for Event<T> {
     fn extract(delivery: &Delivery, _: &S) -> Result<Self, ExtractError> {
-        read(delivery).map(Self)
+        let (event, drift) = T::read(delivery.payload()).map_err(|error| refuse(delivery, &error))?;
+        if drift > 0 {
+            delivery.keep_drift(|| event.drift());
+        }
+        Ok(Self(event))
     }
 }
 
 impl<S> Extract<S> for RawEvent {
     fn extract(delivery: &Delivery, _: &S) -> Result<Self, ExtractError> {
-        read(delivery).map(Self)
+        let event = serde_json::from_str(delivery.payload());
+        event.map(Self).map_err(|error| refuse(delivery, &error))
     }
 }
 
@@ -90,10 +95,9 @@ impl<S: Clone + Send> Extract<S> for State<S> {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(delivery: &Delivery) -> Result<T, ExtractError> {
-    let refuse = |error: serde_json::Error| ExtractError {
+fn refuse(delivery: &Delivery, error: &serde_json::Error) -> ExtractError {
+    ExtractError {
         event_type: delivery.meta().event_type.clone(),
         detail: error.to_string(),
-    };
-    serde_json::from_str(delivery.payload()).map_err(refuse)
+    }
 }

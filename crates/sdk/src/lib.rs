@@ -44,6 +44,7 @@ mod pull;
 mod reply;
 mod router;
 mod service;
+mod tally;
 #[cfg(feature = "webhook")]
 mod webhook;
 #[cfg(feature = "ws")]
@@ -66,9 +67,14 @@ pub use larkspur_wire::{Secret, TimestampMs, WrongRecipe};
 pub use net::{Proxy, ProxyError};
 #[cfg(feature = "ws")]
 pub use pull::{Deliveries, Pulled, TooLate};
+#[cfg(feature = "card")]
+pub use reply::CardReply;
+#[cfg(feature = "url")]
+pub use reply::UrlPreviewReply;
 pub use reply::{Answer, BoxError, IntoReply, Json};
 pub use router::{Router, RouterError};
 pub use service::Handlers;
+pub use tally::Tally;
 #[cfg(feature = "webhook")]
 pub use webhook::{Refused, ReplayGuard, Webhook, WebhookError};
 #[cfg(feature = "ws")]

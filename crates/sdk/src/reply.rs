@@ -1,7 +1,17 @@
 //! What a handler returns.
 
+#[cfg(feature = "card")]
+mod card;
+#[cfg(feature = "url")]
+mod preview;
+
 use serde::Serialize;
 use serde_json::Value;
+
+#[cfg(feature = "card")]
+pub use card::CardReply;
+#[cfg(feature = "url")]
+pub use preview::UrlPreviewReply;
 
 /// An error of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -15,7 +25,8 @@ pub struct Answer(pub(crate) Option<Vec<u8>>);
 #[diagnostic::on_unimplemented(
     message = "a handler whose reply is `{R}` cannot return `{Self}`",
     label = "not a reply for this event type",
-    note = "return `()`, `Json<{R}>`, or a `Result` of these whose error converts into `BoxError`"
+    note = "return `()`, `Json<{R}>`, for callbacks `CardReply` or `UrlPreviewReply`, or a `Result` of these whose error \
+            converts into `BoxError`"
 )]
 pub trait IntoReply<R> {
     /// The answer, or why the handler failed.

@@ -139,7 +139,7 @@ impl Webhook {
     pub async fn handle(&self, head: &Parts, body: Bytes) -> Response<Bytes> {
         self.try_handle(head, body)
             .await
-            .unwrap_or_else(|refused| Self::refuse(&refused))
+            .unwrap_or_else(|refused| self.refuse(&refused))
     }
 
     /// Handles one request, and tells which step it failed at instead of answering it.
@@ -194,7 +194,8 @@ impl Webhook {
         }
     }
 
-    fn refuse(refused: &Refused) -> Response<Bytes> {
+    fn refuse(&self, refused: &Refused) -> Response<Bytes> {
+        self.dispatcher.tally().refuse(refused.name());
         tracing::warn!(step = refused.name(), "refused a webhook request: {refused}");
         response(refused.status(), msg(&refused.answer()))
     }
@@ -241,7 +242,7 @@ where
         let hook = self.clone();
         Box::pin(async move {
             let answered = hook.receive(request).await;
-            Ok(answered.unwrap_or_else(|refused| Self::refuse(&refused)).map(Full::new))
+            Ok(answered.unwrap_or_else(|refused| hook.refuse(&refused)).map(Full::new))
         })
     }
 }

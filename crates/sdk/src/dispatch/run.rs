@@ -18,6 +18,7 @@ use crate::delivery::{Delivery, Meta};
 use crate::reply::{Answer, BoxError};
 use crate::router::Policy;
 use crate::service::Handlers;
+use crate::tally::Tally;
 
 /// The platform waits this long for our answer, and pushes the event again after it.
 const ACK_DEADLINE: Duration = Duration::from_secs(3);
@@ -33,6 +34,7 @@ pub(crate) struct Runner {
     concurrency: u32,
     waiting: AtomicUsize,
     waiting_max: usize,
+    tally: Tally,
 }
 
 /// Why nobody took an event, and in what words.
@@ -53,6 +55,7 @@ impl Runner {
             concurrency,
             waiting: AtomicUsize::new(0),
             waiting_max: permits.saturating_mul(WAITING_PER_HANDLER),
+            tally: policy.tally.clone(),
         }
     }
 
@@ -77,6 +80,10 @@ impl Runner {
         // Making the arguments is the handler's work too, so a panic there is caught as well.
         let handling = AssertUnwindSafe(self.handlers.handle(delivery)).catch_unwind();
         let handled = self.in_time(handling, meta, started).await;
+        Tally::took(meta, started.elapsed());
+        if !log.drift().is_empty() {
+            self.tally.drift(meta, log.drift());
+        }
         let (failure, why) = match handled {
             Ok(Ok(Ok(answer))) => return Ok(answer),
             Ok(Ok(Err(error))) => {

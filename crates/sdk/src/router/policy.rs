@@ -9,6 +9,7 @@ use crate::dedup::Dedup;
 use crate::handler::RawHandler;
 #[cfg(feature = "inbox")]
 use crate::inbox::Inbox;
+use crate::tally::Tally;
 
 /// Whoever needs longer should keep a queue of its own; the platform has pushed the event again several times by now.
 const TIME_LIMIT: Duration = Duration::from_mins(5);
@@ -21,6 +22,7 @@ pub(crate) struct Policy {
     pub(crate) concurrency: usize,
     pub(crate) strict: bool,
     pub(crate) repeats: Repeats,
+    pub(crate) tally: Tally,
     #[cfg(feature = "inbox")]
     pub(crate) inbox: Option<Inbox>,
 }
@@ -53,6 +55,7 @@ impl Default for Policy {
             concurrency: CONCURRENCY,
             strict: false,
             repeats: Repeats::Default,
+            tally: Tally::default(),
             #[cfg(feature = "inbox")]
             inbox: None,
         }
@@ -66,6 +69,7 @@ impl Policy {
             concurrency,
             strict,
             repeats,
+            tally: _,
             #[cfg(feature = "inbox")]
             inbox,
         } = self;
@@ -90,6 +94,19 @@ impl Policy {
 }
 
 impl<S: 'static> Router<S> {
+    /// What counts the events of this router and of its copies, to be looked at while they run.
+    ///
+    /// ```
+    /// use larkspur::{Delivery, Router};
+    ///
+    /// let router: Router = Router::new().fallback(async |_: Delivery| {});
+    /// let tally = router.tally();
+    /// assert_eq!((tally.handled(), tally.failed()), (0, 0));
+    /// ```
+    pub fn tally(&self) -> Tally {
+        self.policy.tally.clone()
+    }
+
     /// How long a handler may take, 5 minutes unless it is set. One that takes longer is dropped where it awaits, and
     /// its event counts as failed.
     pub fn time_limit(mut self, limit: Duration) -> Self {
