@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod conformance;
+mod soak;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +44,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Lets time pass while a client is cut every few seconds in every way: nothing may be lost or handled twice.
+    Soak {
+        /// How much time passes on the platform.
+        #[arg(long, default_value_t = 3_600)]
+        seconds: u64,
+    },
     /// Runs all that has to hold before a change lands.
     Ci,
 }
@@ -55,6 +62,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test => ci::test(&root),
         Task::Conformance { arguments } => conformance::run(&root, &arguments),
         Task::Bench { what, arguments } => bench::run(&root, what, &arguments),
+        Task::Soak { seconds } => soak::run(&root, seconds),
         Task::Ci => ci::all(&root),
     }
 }

@@ -85,8 +85,6 @@ async fn upgrade(shared: Arc<Shared>, platform: &str, mut request: Request<Incom
         let Some(platform) = socket(platform, Role::Client).await else {
             return;
         };
-        count(&shared.counts.connections);
-        count(&shared.counts.standing);
         let stop = shared.stop.clone();
         let relay = Relay::new(Arc::clone(&shared), client, platform, cuts);
         let _ = stop.run_until_cancelled(relay.run()).await;

@@ -58,17 +58,30 @@ pub(super) struct Relay {
     /// Events by their message ids, to be pushed once more.
     unacked: HashMap<String, Frame>,
     order: VecDeque<String>,
+    standing: Standing,
 }
 
-impl Drop for Relay {
+/// Counts a connection while it stands.
+struct Standing(Arc<Shared>);
+
+impl Standing {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        count(&shared.counts.connections);
+        count(&shared.counts.standing);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Standing {
     fn drop(&mut self) {
-        self.shared.counts.standing.fetch_sub(1, Ordering::AcqRel);
+        self.0.counts.standing.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl Relay {
     pub(super) fn new(shared: Arc<Shared>, client: Socket, platform: Socket, cuts: broadcast::Receiver<Cut>) -> Self {
         Self {
+            standing: Standing::begin(&shared),
             shared,
             client,
             platform,
@@ -275,7 +288,15 @@ impl Relay {
             Cut::Silence => self.silence().await,
             Cut::HalfOpen => {
                 let _ = timeout(CLOSE_TIMEOUT, self.platform.close(None)).await;
-                // Until the end of the test, when this task is dropped.
+                let Self {
+                    client,
+                    platform,
+                    standing,
+                    ..
+                } = self;
+                drop((platform, standing));
+                // Without its buffers, until the end of the test, when this task is dropped.
+                let _tcp = client.into_inner();
                 std::future::pending::<()>().await;
             }
         }

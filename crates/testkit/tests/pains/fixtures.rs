@@ -1,6 +1,7 @@
 //! What several tests need: a gate that handlers wait at, a journal of log lines, waiting for a condition.
 
 use std::fmt::{Debug, Write as _};
+use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,33 @@ pub(crate) async fn until(what: &str, so: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
         sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Set in a process that runs one test.
+const ALONE: &str = "LARKSPUR_TEST_ALONE";
+
+/// Runs a test in a process of its own, since what it measures is of the whole process. There it answers true.
+pub(crate) fn is_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    let output = process
+        .args(["--exact", test, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = [&output.stdout[..], &output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+/// How much memory this process has, in KiB.
+pub(crate) fn resident_kib() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// Where handlers wait until the test lets them go on.

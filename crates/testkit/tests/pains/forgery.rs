@@ -1,5 +1,6 @@
 //! P4: forged events.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -179,12 +180,14 @@ async fn sign_vectors() {
     let plain = event(TOKEN);
     let body = seal(&plain, KEY);
     let before = [STAMP.as_bytes(), b"n"].concat();
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let hash = Sha256::digest([&before[..], KEY.as_bytes(), &body].concat());
     let hmac = |key: &str| {
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
         mac.update(&[&before[..], &body].concat());
-        hex(&mac.finalize().into_bytes())
+        mac.finalize().into_bytes().iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     };
     for (signature, recipe) in [
         (hmac(KEY), WrongRecipe::Hmac),

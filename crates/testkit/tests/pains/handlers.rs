@@ -1,6 +1,8 @@
 //! P3 and what was seen of other crates: slow handlers, handlers that panic, handlers that a disconnect cancels; and
 //! P8: events that no handler is there for.
 
+use std::sync::{Arc, Mutex, mpsc};
+
 use larkspur::{Meta, Router, State};
 use larkspur_testkit::{Client, Cut, DeliveryState, TestPlatform};
 
@@ -99,4 +101,45 @@ async fn unhandled_in_strict_mode() {
     lab.online(1).await;
     let event = lab.trigger(EXAM).await;
     assert_eq!(lab.attempts(&event, 1).await[0].code, Some(500));
+}
+
+/// P3, the same for a handler that blocks its thread, and every other of its runtime.
+#[test]
+fn blocking_handler() {
+    let runtime = |threads| {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (outside, of_handlers) = (runtime(2), runtime(1));
+    let (release, released) = mpsc::channel::<()>();
+    let released = Arc::new(Mutex::new(released));
+    let block = move |_: Meta| {
+        let released = Arc::clone(&released);
+        async move { released.lock().unwrap().recv().unwrap() }
+    };
+    outside.block_on(async {
+        let lab = TestPlatform::with(|settings| settings.sessions.ping_interval_seconds = 1).await;
+        let router = lab.watch(Router::new().fallback(block));
+        let connect = lab.app().connect(router);
+        let _bot = of_handlers.spawn(connect.into_future());
+        lab.online(1).await;
+        let event = lab.trigger(EXAM).await;
+        until("the handler blocks", || lab.handled(&event) == 1).await;
+        let ping = || {
+            lab.engine()
+                .hub()
+                .sessions()
+                .first()
+                .map(|session| session.last_ping_at)
+        };
+        let before = ping().unwrap();
+        until("the heart beats on", || ping().is_some_and(|at| at > before)).await;
+        assert_eq!(lab.engine().hub().counts().sessions_opened, 1);
+        release.send(()).unwrap();
+        lab.settled(&event).await;
+    });
+    of_handlers.shutdown_background();
 }

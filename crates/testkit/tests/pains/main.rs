@@ -12,6 +12,7 @@ mod handlers;
 mod life;
 mod platform;
 mod pool;
+mod proxies;
 mod reach;
 mod repeats;
 

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::EXAM;
+use crate::proxies::Proxy;
 
 async fn take(_: Meta) {}
 
@@ -33,4 +34,25 @@ async fn wss_no_provider() {
     let event = lab.trigger(EXAM).await;
     assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
     assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+}
+
+/// P10, oapi-sdk-python#143: through an HTTP proxy with `CONNECT` and through SOCKS5, the look-up as well as the
+/// connection.
+#[tokio::test]
+async fn via_proxy() {
+    let http = Proxy::http_connect(Some("Basic dXNlcjpwYXNzd29yZA==")).await;
+    let socks = Proxy::socks5().await;
+    for (proxy, url) in [
+        (&http, format!("http://user:password@{}", http.authority)),
+        (&socks, format!("socks5://{}", socks.authority)),
+    ] {
+        let lab = TestPlatform::start().await;
+        let app = lab.app().proxy(larkspur::Proxy::parse(&url).unwrap());
+        let bot = Client::start(app.connect(lab.watch(Router::new().fallback(take))));
+        lab.online(1).await;
+        let event = lab.trigger(EXAM).await;
+        assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+        assert_eq!(proxy.tunnels(), 2, "one for the look-up, one for the connection");
+        assert_eq!(bot.stop().await.handled, 1);
+    }
 }
