@@ -38,6 +38,7 @@ const CASES: &[(&str, &str)] = &[
     ("trouble-dribble", RATIO),
     ("trouble-websocket-stall", RATIO),
     ("trouble-hung-names", RATIO),
+    ("trouble-slow-tls", RATIO),
     ("trouble-ten-at-once", RATIO),
 ];
 const RATIO: &str = "p99 of the others 1.2 of without";
@@ -145,6 +146,7 @@ impl Bench {
             "trouble-dribble" => trouble::run(self, Trouble::Endpoint(Behaviour::Dribble)).await,
             "trouble-websocket-stall" => trouble::run(self, Trouble::WebsocketStall).await,
             "trouble-hung-names" => trouble::run(self, Trouble::HungNames).await,
+            "trouble-slow-tls" => trouble::run(self, Trouble::SlowTls).await,
             "trouble-ten-at-once" => trouble::run(self, Trouble::Ten).await,
             _ => bail!("there is no case `{name}`"),
         }

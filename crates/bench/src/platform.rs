@@ -30,7 +30,12 @@ const STOP_MAX: Duration = Duration::from_mins(1);
 pub(crate) struct Config {
     pub(crate) retry_seconds: Vec<u64>,
     pub(crate) sessions_per_app: usize,
+    /// Whether endpoints speak TLS, by a certificate that this measurement makes.
+    pub(crate) tls: bool,
 }
+
+/// The certificate that endpoints have, in the platform's folder.
+pub(crate) const ROOT: &str = "root.pem";
 
 impl Default for Config {
     /// Retries stay out of a measurement that does not ask for them.
@@ -38,6 +43,7 @@ impl Default for Config {
         Self {
             retry_seconds: vec![3_600; 4],
             sessions_per_app: 50,
+            tls: false,
         }
     }
 }
@@ -76,9 +82,15 @@ pub(crate) enum Mode {
 
 impl Platform {
     pub(crate) async fn start(folder: &Path, config: &Config, shim: Option<&Shim>) -> Result<Self> {
+        let root = folder.join(ROOT);
+        let root = if config.tls {
+            format!("root_certificates = \"{}\"\n", root.display())
+        } else {
+            String::new()
+        };
         let text = format!(
             "listen = \"127.0.0.1:0\"\ndata = \"{}\"\n\
-             [delivery]\nretry_seconds = {:?}\nallow_private_addresses = true\n\
+             [delivery]\nretry_seconds = {:?}\nallow_private_addresses = true\n{root}\
              [sessions]\nper_app_max = {}\n[apps]\npublish_at_once = true\n",
             folder.join("data").display(),
             config.retry_seconds,

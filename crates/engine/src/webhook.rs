@@ -12,6 +12,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,18 +58,10 @@ pub(crate) struct WebhookPush {
 
 impl WebhookClient {
     pub(crate) fn new(delivery: &DeliverySettings, assumptions: &Assumptions) -> Result<Self, WebhookSetupError> {
-        Self::with_root(delivery, assumptions, None)
-    }
-
-    /// A client that trusts these certificates (PEM) besides the public authorities.
-    pub(crate) fn with_root(
-        delivery: &DeliverySettings,
-        assumptions: &Assumptions,
-        root_pem: Option<&[u8]>,
-    ) -> Result<Self, WebhookSetupError> {
+        let roots = delivery.root_certificates.as_deref().map(read_roots).transpose()?;
         Ok(Self {
             endpoints: Arc::default(),
-            exchange: Exchange::new(delivery.connect_timeout(), delivery.answer_bytes_max, root_pem)?,
+            exchange: Exchange::new(delivery.connect_timeout(), delivery.answer_bytes_max, roots.as_deref())?,
             push_timeout: delivery.push_timeout(),
             challenge_timeout: delivery.challenge_timeout(),
             allow_private_addresses: delivery.allow_private_addresses,
@@ -165,6 +158,13 @@ impl WebhookClient {
             Reach::Public
         }
     }
+}
+
+fn read_roots(path: &Path) -> Result<Vec<u8>, WebhookSetupError> {
+    std::fs::read(path).map_err(|source| WebhookSetupError::RootsFile {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Why a callback got no answer, as far as Feishu tells it apart.

@@ -5,6 +5,7 @@
 mod assumptions;
 mod operations;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use larkspur_wire::TenantKey;
@@ -58,6 +59,8 @@ pub struct DeliverySettings {
     pub in_flight_per_app: usize,
     /// Whether endpoints of every app may lie in private address ranges.
     pub allow_private_addresses: bool,
+    /// A file of certificates (PEM) to trust besides the public authorities, for endpoints with one of their own.
+    pub root_certificates: Option<PathBuf>,
 }
 
 impl Default for DeliverySettings {
@@ -70,6 +73,7 @@ impl Default for DeliverySettings {
             answer_bytes_max: 64 * 1024,
             in_flight_per_app: 100,
             allow_private_addresses: false,
+            root_certificates: None,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A platform with apps, the sinks they lead to, and a load that is compared with what arrived.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +10,7 @@ use tokio::time::sleep;
 use super::Bench;
 use crate::judge::{Comparison, Judged, Route};
 use crate::peer::Peer;
-use crate::platform::{Config, ENCRYPT_KEY, Mode, Platform};
+use crate::platform::{Config, ENCRYPT_KEY, Mode, Platform, ROOT};
 use crate::record::Counts;
 use crate::report::Figures;
 use crate::role::{Command, Role, load, sink, subscriber};
@@ -32,7 +31,7 @@ pub(super) struct Stage {
     folder: TempDir,
     pub(super) platform: Platform,
     pub(super) sink: Peer,
-    pub(super) sink_address: SocketAddr,
+    pub(super) listening: sink::Listening,
     subscribers: Vec<Peer>,
     apps: usize,
     next_seq: u64,
@@ -99,15 +98,19 @@ impl Stage {
     pub(super) async fn open(bench: &Bench, apps: usize, config: &Config, shim: Option<&Shim>) -> Result<Self> {
         let folder = tempfile::tempdir_in(bench.folder())?;
         let shim = shim.or(bench.shim.as_ref());
+        let tls = config.tls.then(sink::Identity::new).transpose()?;
+        if let Some(identity) = &tls {
+            std::fs::write(folder.path().join(ROOT), &identity.certificate)?;
+        }
         let platform = Platform::start(folder.path(), config, shim).await?;
         let encrypt_key = ENCRYPT_KEY.to_owned();
-        let mut sink = Peer::start(Role::Sink, &sink::Spec { encrypt_key, apps }, None)?;
-        let sink_address = sink.next().await?;
+        let mut sink = Peer::start(Role::Sink, &sink::Spec { encrypt_key, apps, tls }, None)?;
+        let listening = sink.next().await?;
         Ok(Self {
             folder,
             platform,
             sink,
-            sink_address,
+            listening,
             subscribers: Vec::new(),
             apps,
             next_seq: 0,
@@ -125,7 +128,7 @@ impl Stage {
 
     /// Makes an app that the sink serves.
     pub(super) async fn webhook(&self, number: usize, tenant: usize) -> Result<()> {
-        let url = format!("http://{}/hook/{number}", self.sink_address);
+        let url = format!("http://{}/hook/{number}", self.listening.plain);
         self.platform.app(number, tenant, &Mode::Webhook { url }).await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::time::sleep;
 
 use super::Bench;
@@ -33,6 +33,8 @@ pub(super) enum Trouble {
     WebsocketStall,
     /// Its endpoint's name is being resolved for ever.
     HungNames,
+    /// Its endpoint takes connections and begins no TLS handshake.
+    SlowTls,
     /// Ten apps' endpoints behave badly, each in its way.
     Ten,
 }
@@ -92,6 +94,7 @@ impl Trouble {
             (Self::Ten, 0) => Some(Behaviour::Silent),
             (Self::Ten, 1) => Some(Behaviour::Slow { ms: 2_900 }),
             (Self::Ten, _) => Some(Behaviour::Dribble),
+            (Self::SlowTls, _) => Some(Behaviour::SlowTls),
             (Self::WebsocketStall | Self::HungNames, _) => None,
         }
     }
@@ -107,12 +110,21 @@ struct Scene {
 
 impl Scene {
     async fn set(bench: &Bench, trouble: Trouble, apps: usize, shim: Option<Shim>) -> Result<Self> {
-        let mut stage = Stage::open(bench, apps, &Config::default(), shim.as_ref()).await?;
+        let config = Config {
+            tls: matches!(trouble, Trouble::SlowTls),
+            ..Config::default()
+        };
+        let mut stage = Stage::open(bench, apps, &config, shim.as_ref()).await?;
         let mut client = None;
         match trouble {
             Trouble::WebsocketStall => client = Some(stage.websocket(0, 0).await?),
             Trouble::HungNames => {
-                let url = format!("http://app.slow.test:{}/hook/0", stage.sink_address.port());
+                let url = format!("http://app.slow.test:{}/hook/0", stage.listening.plain.port());
+                stage.platform.app(0, 0, &Mode::Webhook { url }).await?;
+            }
+            Trouble::SlowTls => {
+                let address = stage.listening.tls.context("the sink serves no TLS")?;
+                let url = format!("https://{address}/hook/0");
                 stage.platform.app(0, 0, &Mode::Webhook { url }).await?;
             }
             Trouble::Endpoint(_) | Trouble::Ten => stage.webhook(0, 0).await?,

@@ -1,8 +1,11 @@
 //! The sink: takes webhooks of every app, verifies the signature, opens the body, counts what is in it, and treats some
 //! apps' events as badly as real endpoints do.
 
+mod front;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +21,8 @@ use crate::http::{Connection, Message, answer};
 use crate::process::now_ns;
 use crate::record::Received;
 
+pub(crate) use front::Identity;
+
 /// What to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Spec {
@@ -25,6 +30,15 @@ pub(crate) struct Spec {
     pub(crate) encrypt_key: String,
     /// How many apps there are; app `n` is posted to at `/hook/n`.
     pub(crate) apps: usize,
+    /// Serves TLS too, as this.
+    pub(crate) tls: Option<Identity>,
+}
+
+/// Where it listens.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Listening {
+    pub(crate) plain: SocketAddr,
+    pub(crate) tls: Option<SocketAddr>,
 }
 
 /// How an app's endpoint treats what it gets.
@@ -40,6 +54,8 @@ pub(crate) enum Behaviour {
     Slow { ms: u64 },
     /// It answers one byte a second.
     Dribble,
+    /// It begins no TLS handshake.
+    SlowTls,
     /// It fails each event's first push.
     FailsFirst,
 }
@@ -65,7 +81,7 @@ pub(super) async fn run(spec: Spec) -> Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
     let listener = socket.listen(BACKLOG)?;
-    say(&listener.local_addr()?)?;
+    let plain = listener.local_addr()?;
     let sink = Rc::new(Sink {
         encrypt_key: Secret::from(spec.encrypt_key),
         state: RefCell::new(State {
@@ -75,6 +91,21 @@ pub(super) async fn run(spec: Spec) -> Result<()> {
             gaps_ns: Vec::new(),
         }),
     });
+    let tls = match &spec.tls {
+        Some(identity) => {
+            let sink = Rc::clone(&sink);
+            let is_slow = move || {
+                sink.state
+                    .borrow()
+                    .behaviours
+                    .values()
+                    .any(|how| *how == Behaviour::SlowTls)
+            };
+            Some(front::serve(identity, plain, is_slow).await?)
+        }
+        None => None,
+    };
+    say(&Listening { plain, tls })?;
     let accepting = Rc::clone(&sink);
     tokio::task::spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -184,7 +215,7 @@ impl Sink {
                 }
                 return Ok(());
             }
-            Behaviour::FailsFirst => {}
+            Behaviour::SlowTls | Behaviour::FailsFirst => {}
         }
         if fails {
             return connection.write(&answer("500 Internal Server Error", b"{}")).await;

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,8 +52,16 @@ pub enum WebhookSetupError {
         /// What the TLS library says.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The additional root certificates cannot be read.
-    #[error("the additional root certificates cannot be read")]
+    /// The file of additional root certificates cannot be read.
+    #[error("the root certificates in `{}` cannot be read", path.display())]
+    RootsFile {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The additional root certificates are none.
+    #[error("the additional root certificates are not certificates in PEM")]
     Roots {
         /// What the parser says.
         source: Box<dyn Error + Send + Sync>,

@@ -210,13 +210,19 @@ async fn https_works_without_a_global_tls_provider_and_only_with_a_trusted_certi
     let url = format!("https://{}/hook", receiver.address);
     assert!(rustls::crypto::CryptoProvider::get_default().is_none());
 
-    let root = certified.cert.pem();
-    let (settings, assumptions) = (DeliverySettings::default(), Assumptions::default());
-    let trusting = WebhookClient::with_root(&settings, &assumptions, Some(root.as_bytes())).unwrap();
+    let root = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(root.path(), certified.cert.pem()).unwrap();
+    let trusting = client(&DeliverySettings {
+        root_certificates: Some(root.path().to_owned()),
+        ..DeliverySettings::default()
+    });
     let pushed = post(&trusting, &app(""), &url).await;
     assert_eq!((pushed.outcome, pushed.code), (Ok(()), Some(200)));
     let by_name = format!("https://localhost:{}/hook", receiver.address.port());
     assert_eq!(post(&trusting, &app(""), &by_name).await.outcome, Ok(()));
-    let why = post(&client(&settings), &app(""), &url).await.outcome.unwrap_err();
+    let why = post(&client(&DeliverySettings::default()), &app(""), &url)
+        .await
+        .outcome
+        .unwrap_err();
     assert!(why.starts_with("TLS failed: "), "{why}");
 }
