@@ -278,3 +278,6 @@ impl Router {
         Ok((table, handlers, self.policy))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(feature = "metrics")]
 use std::time::Duration;
 
 use crate::delivery::Meta;
@@ -99,6 +100,7 @@ impl Tally {
     }
 
     /// A handler ran for so long.
+    #[cfg(feature = "metrics")]
     pub(crate) fn took(meta: &Meta, time: Duration) {
         metric::took(meta, time);
     }
@@ -173,13 +175,9 @@ mod metric {
 /// Nobody asked for metrics.
 #[cfg(not(feature = "metrics"))]
 mod metric {
-    use std::time::Duration;
-
     use crate::delivery::Meta;
 
     pub(super) fn event(_: &Meta, _: &'static str) {}
-
-    pub(super) fn took(_: &Meta, _: Duration) {}
 
     pub(super) fn drift(_: &Meta, _: u64) {}
 
