@@ -4,19 +4,17 @@
 //! a lost connection never cancels a handler.
 
 mod run;
+#[cfg(any(feature = "webhook", test))]
+mod started;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use larkspur_wire::TimestampMs;
 use larkspur_wire::envelope::Envelope;
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::dedup::{Dedup, Repeat};
@@ -30,6 +28,8 @@ use crate::tally::Tally;
 pub(crate) use run::Failed;
 pub(crate) use run::Runner;
 use run::chain;
+#[cfg(test)]
+pub(crate) use started::Started;
 
 /// Types without a handler that are remembered, so that each is logged once.
 const UNHANDLED_TYPES_MAX: usize = 1_000;
@@ -49,6 +49,10 @@ pub(crate) enum Outcome {
     /// No handler is there; it is acknowledged, since pushing it again would not help.
     NoHandler,
     /// Nobody took it; the platform will push it again.
+    #[cfg_attr(
+        not(feature = "webhook"),
+        expect(dead_code, reason = "a connection answers no reason")
+    )]
     Failed(Failure),
 }
 
@@ -77,6 +81,7 @@ pub(crate) enum Failure {
     #[error("no handler")]
     NoHandler,
     /// The runtime ended while the handler ran.
+    #[cfg(any(feature = "webhook", test))]
     #[error("the receiver is ending")]
     Aborted,
 }
@@ -85,7 +90,6 @@ pub(crate) enum Failure {
 #[derive(Clone)]
 pub(crate) struct Dispatcher {
     inner: Arc<Inner>,
-    runtime: Option<Handle>,
 }
 
 struct Inner {
@@ -118,7 +122,7 @@ impl Dispatcher {
             None => None,
         };
         #[cfg(feature = "inbox")]
-        if let (Some(feed), Ok(_)) = (&feed, Handle::try_current()) {
+        if let (Some(feed), Ok(_)) = (&feed, tokio::runtime::Handle::try_current()) {
             feed.start();
         }
         Ok(Self {
@@ -132,23 +136,6 @@ impl Dispatcher {
                 unhandled: Mutex::default(),
                 tally: policy.tally,
             }),
-            runtime: None,
-        })
-    }
-
-    /// Makes handlers run on this runtime, whichever one events arrive on.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a connection will bring its runtime"))]
-    pub(crate) fn on(mut self, runtime: Handle) -> Self {
-        self.runtime = Some(runtime);
-        self
-    }
-
-    /// Starts handling an event in a task of its own. Dropping what this returns does not stop the handler.
-    pub(crate) fn start(&self, envelope: Envelope, transport: Transport, now: TimestampMs) -> Started {
-        let handling = self.handle(envelope, transport, now);
-        Started(match &self.runtime {
-            Some(runtime) => runtime.spawn(handling),
-            None => tokio::spawn(handling),
         })
     }
 
@@ -291,20 +278,6 @@ impl Inner {
         !unhandled.contains(event_type)
             && unhandled.len() < UNHANDLED_TYPES_MAX
             && unhandled.insert(event_type.to_owned())
-    }
-}
-
-/// An event that is being handled; completes with its outcome.
-#[derive(Debug)]
-pub(crate) struct Started(JoinHandle<Outcome>);
-
-impl Future for Started {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        let joined = ready!(Pin::new(&mut self.0).poll(cx));
-        // Panics of handlers are caught before.
-        Poll::Ready(joined.unwrap_or(Outcome::Failed(Failure::Aborted)))
     }
 }
 

@@ -104,29 +104,6 @@ async fn a_handler_ends_although_nobody_waits_for_it() {
     ended.notified().await;
 }
 
-#[test]
-fn handlers_run_on_the_runtime_they_were_given() {
-    let theirs = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("theirs")
-        .enable_time()
-        .build()
-        .unwrap();
-    let ours = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let on_theirs = async |_: Delivery| match std::thread::current().name() {
-        Some("theirs") => Ok(()),
-        other => Err(format!("it ran on {other:?}")),
-    };
-    let dispatcher = Dispatcher::new(Router::new().on_raw("a.seen_v1", on_theirs)).unwrap();
-    let dispatcher = dispatcher.on(theirs.handle().clone());
-    let outcome = ours.block_on(async {
-        dispatcher
-            .start(envelope("a.seen_v1", "e1"), Transport::Webhook, NOW)
-            .await
-    });
-    assert_eq!(failure(outcome), None);
-}
-
 #[tokio::test]
 async fn an_event_without_a_handler_is_acked_or_refused_by_the_strict() {
     let router = Router::new();
