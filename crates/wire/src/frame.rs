@@ -5,6 +5,7 @@
 
 mod bounds;
 mod proto;
+mod whole;
 
 use std::fmt;
 
@@ -13,6 +14,8 @@ use prost::Message as _;
 
 use crate::endpoint::ClientConfig;
 use crate::{MessageId, TimestampMs};
+
+pub use whole::Receipt;
 
 /// Payloads are split above this size: Python closes the connection on a frame over 1 MiB.
 pub const FRAGMENT_BYTES_MAX: usize = 512 * 1024;

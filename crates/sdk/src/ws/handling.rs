@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use larkspur_wire::AppId;
 use larkspur_wire::ack::Ack;
 use larkspur_wire::envelope::Incoming;
-use larkspur_wire::frame::Frame;
+use larkspur_wire::frame::Receipt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::client::{Closing, Ending};
@@ -28,7 +28,7 @@ const BATCH_MAX: usize = 256;
 /// An event that is being handled.
 struct Running {
     event_id: String,
-    frame: Frame,
+    receipt: Receipt,
     bytes: usize,
     started: Instant,
 }
@@ -45,6 +45,9 @@ pub(super) struct Handling {
     outcomes: UnboundedReceiver<(usize, Outcome)>,
     done: Vec<Done>,
     report: Report,
+    /// The payloads of nearly all acks.
+    ok: Vec<u8>,
+    failed: Vec<u8>,
 }
 
 impl Handling {
@@ -65,6 +68,8 @@ impl Handling {
             outcomes,
             done: Vec::new(),
             report: Report::default(),
+            ok: Ack::ok().write(),
+            failed: Ack::failed().write(),
         }
     }
 
@@ -110,22 +115,22 @@ impl Handling {
     fn start(&mut self, connection: &Arc<str>, events: Vec<Arrived>) {
         let (started, now) = (Instant::now(), clock::now());
         self.report.received += events.len() as u64;
-        for Arrived { frame, payload } in events {
+        for Arrived { receipt, payload } in events {
             let bytes = payload.len();
             let envelope = match Incoming::parse(&payload) {
                 Ok(Incoming::Event(envelope)) => envelope,
                 Ok(_) => {
-                    self.refuse(frame, bytes, "it is no event");
+                    self.refuse(receipt, bytes, "it is no event");
                     continue;
                 }
                 Err(error) => {
-                    self.refuse(frame, bytes, &error.to_string());
+                    self.refuse(receipt, bytes, &error.to_string());
                     continue;
                 }
             };
             let slot = self.running.insert(Running {
                 event_id: envelope.header.event_id.clone(),
-                frame,
+                receipt,
                 bytes,
                 started,
             });
@@ -141,12 +146,12 @@ impl Handling {
         }
     }
 
-    fn refuse(&mut self, frame: Frame, bytes: usize, why: &str) {
+    fn refuse(&mut self, receipt: Receipt, bytes: usize, why: &str) {
         tracing::error!(app.id = %self.app_id, "a message cannot be read: {why}");
         self.report.failed += 1;
         self.done.push(Done {
             event_id: String::new(),
-            frame: frame.into_ack(Ack::failed().write().into(), 0),
+            ack: receipt.into_ack(&self.failed, 0),
             bytes,
         });
     }
@@ -158,20 +163,24 @@ impl Handling {
                 continue;
             };
             let report = &mut self.report;
-            let (count, ack) = match outcome {
-                Outcome::Handled(Answer(Some(answer))) => (&mut report.handled, Ack::answer(answer)),
-                Outcome::Handled(Answer(None)) => (&mut report.handled, Ack::ok()),
-                Outcome::Stored => (&mut report.stored, Ack::ok()),
-                Outcome::Repeated => (&mut report.repeated, Ack::ok()),
-                Outcome::Stale => (&mut report.stale, Ack::ok()),
-                Outcome::NoHandler => (&mut report.unhandled, Ack::ok()),
-                Outcome::Failed(_) => (&mut report.failed, Ack::failed()),
+            let mut answered = None;
+            let (count, payload) = match outcome {
+                Outcome::Handled(Answer(answer)) => {
+                    answered = answer.map(|answer| Ack::answer(answer).write());
+                    (&mut report.handled, &self.ok)
+                }
+                Outcome::Stored => (&mut report.stored, &self.ok),
+                Outcome::Repeated => (&mut report.repeated, &self.ok),
+                Outcome::Stale => (&mut report.stale, &self.ok),
+                Outcome::NoHandler => (&mut report.unhandled, &self.ok),
+                Outcome::Failed(_) => (&mut report.failed, &self.failed),
             };
             *count += 1;
+            let payload = answered.as_ref().unwrap_or(payload);
             let took = now.saturating_duration_since(running.started).as_millis();
             self.done.push(Done {
                 event_id: running.event_id,
-                frame: running.frame.into_ack(ack.write().into(), took),
+                ack: running.receipt.into_ack(payload, took),
                 bytes: running.bytes,
             });
         }

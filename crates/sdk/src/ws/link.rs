@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use larkspur_wire::frame::Frame;
+use larkspur_wire::frame::Receipt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::report::named;
@@ -33,8 +33,8 @@ pub(super) enum Mail {
 
 /// An event that arrived.
 pub(super) struct Arrived {
-    /// Its frame, to be sent back as its ack; the payload is taken out.
-    pub(super) frame: Frame,
+    /// What comes back as its ack.
+    pub(super) receipt: Receipt,
     /// The envelope, put together from all frames.
     pub(super) payload: Bytes,
 }
@@ -50,8 +50,8 @@ pub(super) enum Order {
 /// An event whose outcome is known.
 pub(super) struct Done {
     pub(super) event_id: String,
-    /// Its ack.
-    pub(super) frame: Frame,
+    /// What is sent back.
+    pub(super) ack: Bytes,
     /// How many bytes it arrived with.
     pub(super) bytes: usize,
 }

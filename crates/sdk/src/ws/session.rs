@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{Sink, Stream, StreamExt};
 use larkspur_wire::ack::Ack;
-use larkspur_wire::frame::{Frame, Kind};
+use larkspur_wire::frame::{Frame, Kind, Receipt};
 use larkspur_wire::{AppId, Reassembly};
 use tokio::time::{Sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
             let Some(done) = self.owner.desk.next_unsent() else {
                 return Ok(did);
             };
-            self.write(Message::Binary(done.frame.write()), now)?;
+            self.write(Message::Binary(done.ack), now)?;
             did = true;
         }
     }
@@ -210,9 +210,9 @@ impl<'a> Session<'a> {
         now: Instant,
     ) -> Result<Option<Trouble>, Ended> {
         match next {
-            Some(Ok(Message::Binary(bytes))) => match Frame::read(bytes) {
-                Ok(frame) => self.take(frame, now)?,
-                Err(error) => self.dropped(&error),
+            Some(Ok(Message::Binary(bytes))) => match Receipt::read(&bytes) {
+                Some((receipt, payload)) => self.take(receipt, payload, now)?,
+                None => self.take_apart(bytes, now)?,
             },
             Some(Ok(Message::Close(frame))) => {
                 let why = frame.map_or_else(String::new, |frame| format!(" with code {}", frame.code));
@@ -229,22 +229,33 @@ impl<'a> Session<'a> {
         Ok(None)
     }
 
-    fn take(&mut self, mut frame: Frame, now: Instant) -> Result<(), Ended> {
+    /// Takes an event.
+    fn take(&mut self, receipt: Receipt, payload: Bytes, now: Instant) -> Result<(), Ended> {
+        if !self.owner.desk.is_stopping() {
+            self.batch.push(Arrived { receipt, payload });
+            return Ok(());
+        }
+        *self.owner.refused += 1;
+        let ack = receipt.into_ack(&Ack::failed().write(), 0);
+        self.write(Message::Binary(ack), now)
+    }
+
+    /// Takes what is no event in one frame: a fragment, a pong, or nothing of use.
+    fn take_apart(&mut self, bytes: Bytes, now: Instant) -> Result<(), Ended> {
+        let frame = match Frame::read(bytes) {
+            Ok(frame) => frame,
+            Err(error) => {
+                self.dropped(&error);
+                return Ok(());
+            }
+        };
         match frame.kind() {
             Kind::Pong => {
                 self.owner.life.pong(frame.payload.as_deref().unwrap_or_default());
                 self.heartbeat.change(self.owner.life.ping_interval(), now);
             }
             Kind::Event => match self.fragments.push(&frame, clock::now()) {
-                Ok(Some(_)) if self.owner.desk.is_stopping() => {
-                    *self.owner.refused += 1;
-                    let ack = frame.into_ack(Ack::failed().write().into(), 0);
-                    self.write(Message::Binary(ack.write()), now)?;
-                }
-                Ok(Some(payload)) => {
-                    frame.payload = None;
-                    self.batch.push(Arrived { frame, payload });
-                }
+                Ok(Some(payload)) => self.take(frame.into(), payload, now)?,
                 Ok(None) => {}
                 Err(error) => self.dropped(&error),
             },
