@@ -49,10 +49,6 @@ pub(crate) enum Outcome {
     /// No handler is there; it is acknowledged, since pushing it again would not help.
     NoHandler,
     /// Nobody took it; the platform will push it again.
-    #[cfg_attr(
-        not(feature = "webhook"),
-        expect(dead_code, reason = "a connection answers no reason")
-    )]
     Failed(Failure),
 }
 
