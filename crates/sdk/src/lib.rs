@@ -45,6 +45,8 @@ mod reply;
 mod router;
 mod service;
 mod tally;
+#[cfg(feature = "tokens")]
+mod tokens;
 #[cfg(feature = "webhook")]
 mod webhook;
 #[cfg(feature = "ws")]
@@ -75,6 +77,8 @@ pub use reply::{Answer, BoxError, IntoReply, Json};
 pub use router::{Router, RouterError};
 pub use service::Handlers;
 pub use tally::Tally;
+#[cfg(feature = "tokens")]
+pub use tokens::{StoreTokens, TokenError};
 #[cfg(feature = "webhook")]
 pub use webhook::{Refused, ReplayGuard, Webhook, WebhookError};
 #[cfg(feature = "ws")]

@@ -171,6 +171,13 @@ impl TestPlatform {
         self.engine.create_app(new).await.expect("an app").id.clone()
     }
 
+    /// Adds a store app that receives every event type by webhook.
+    pub async fn add_store_app(&self) -> AppId {
+        let mut new = everything("store", Mode::Webhook);
+        new.kind = AppKind::Store;
+        self.engine.create_app(new).await.expect("an app").id.clone()
+    }
+
     /// Sets an app's request URL for events and callbacks, which must answer the challenge. The platform reaches it
     /// through [`TestPlatform::chaos`].
     pub async fn set_url(&self, id: &AppId, url: &str) {
