@@ -15,8 +15,12 @@ async fn on_check(check: Event<EcoBackgroundCheckCreatedV1>, meta: Meta) {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // An app with neither an Encrypt Key nor a Verification Token is an error: anybody could post to it.
     let hook = App::from_env()?.webhook(Router::new().on(on_check))?;
     let web = axum::Router::new().route_service("/webhook/event", hook);
-    axum::serve(TcpListener::bind("127.0.0.1:3000").await?, web).await?;
+    let listen = std::env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(listen).await?;
+    println!("listening on http://{}/webhook/event", listener.local_addr()?);
+    axum::serve(listener, web).await?;
     Ok(())
 }
