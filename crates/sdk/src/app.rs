@@ -84,6 +84,10 @@ pub enum AppError {
 #[must_use]
 pub struct App {
     pub(crate) id: AppId,
+    #[cfg_attr(
+        not(feature = "net"),
+        expect(dead_code, reason = "only who reaches the platform needs it")
+    )]
     pub(crate) secret: Secret,
     pub(crate) domain: Domain,
     pub(crate) encrypt_key: Secret,
@@ -186,8 +190,11 @@ mod tests {
             ("FEISHU_ENCRYPT_KEY", "k"),
             ("FEISHU_VERIFICATION_TOKEN", "t"),
             ("FEISHU_BASE_URL", "http://127.0.0.1:7070/"),
+            ("FEISHU_PROXY", "socks5://127.0.0.1:1080"),
         ])
         .unwrap();
+        #[cfg(feature = "net")]
+        assert_eq!(app.way.proxy, Proxy::parse("socks5://127.0.0.1:1080").ok());
         assert!(app.encrypt_key.matches("k") && app.verification_token.matches("t"));
         assert_eq!(app.domain, Domain::parse("http://127.0.0.1:7070").unwrap());
     }

@@ -17,7 +17,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The platform refuses the app, and trying again would not help.
-    #[error("{code}: {reason}; {fix}")]
+    #[error("{reason}; {fix}")]
     Refused {
         /// The platform's code.
         code: i64,
