@@ -38,6 +38,31 @@ async fn dup_after_success() {
     assert_eq!(lab.handled(&event), 1);
 }
 
+/// P1, botmux PR#328: a memory that ends with the process lets the later rungs through, hours after the event was
+/// handled.
+#[tokio::test]
+async fn retry_after_restart() {
+    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 200).await;
+    let folder = tempfile::tempdir().unwrap();
+    let process = || {
+        let dedup = Dedup::sqlite(folder.path().join("repeats.db"), Duration::from_hours(8)).unwrap();
+        lab.client(Router::new().fallback(take).dedup(dedup))
+    };
+    let first = process().await;
+    lab.chaos().drop_next_ack();
+    let event = lab.trigger(EXAM).await;
+    until("the handler ran", || lab.handled(&event) == 1).await;
+    assert_eq!(first.stop().await.handled, 1);
+    lab.attempts(&event, 1).await;
+    lab.online(0).await;
+    let second = process().await;
+    lab.advance(FIRST_RUNG);
+    assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+    assert_eq!(lab.attempts(&event, 2).await.len(), 2);
+    assert_eq!(lab.handled(&event), 1, "the next process knows it");
+    assert_eq!(second.stop().await.repeated, 1);
+}
+
 /// Fails so many times, then succeeds.
 async fn fail_first(_: Meta, State(failures): State<Arc<AtomicUsize>>) -> Result<(), BoxError> {
     let one_less = |left: usize| left.checked_sub(1);
