@@ -1,11 +1,13 @@
 //! What is known of one event type.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use crate::field::{Field, fields};
+use crate::fit::Shape;
 use crate::scope::AppType;
 
 /// Which envelope an event type travels in.
@@ -121,6 +123,9 @@ pub struct EventTypeFacts {
     /// Callbacks have it beside their fields, event types in a file of its own.
     #[serde(default, deserialize_with = "text")]
     pub(crate) example: Option<Cow<'static, str>>,
+    /// The fields as a tree, made when the first payload is looked at.
+    #[serde(skip)]
+    pub(crate) shape: OnceLock<Shape>,
 }
 
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'static, str>>, D::Error> {

@@ -7,6 +7,7 @@
 mod catalog;
 mod facts;
 mod field;
+mod fit;
 mod sample;
 mod scope;
 mod validate;

@@ -45,7 +45,7 @@ impl EventTypeFacts {
     /// assert_eq!(errors[0].to_string(), "`exam_id` should be string, and is a number");
     /// ```
     pub fn validate(&self, payload: &Value) -> Result<(), Vec<PayloadError>> {
-        let errors = mismatches(payload, self.own_fields().filter(|field| !field.wire_ambiguous));
+        let errors = mismatches(payload, self.checked_fields());
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
@@ -57,6 +57,11 @@ impl EventTypeFacts {
     /// What does not fit in an app's answer to a callback; at most 20.
     pub fn reply_misfits(&self, reply: &Value) -> Vec<PayloadError> {
         mismatches(reply, self.reply_fields.iter())
+    }
+
+    /// The fields that a payload is held against.
+    pub(crate) fn checked_fields(&self) -> impl Iterator<Item = &Field> {
+        self.own_fields().filter(|field| !field.wire_ambiguous)
     }
 
     /// The fields, but for those inside one that is taken as it comes.

@@ -173,15 +173,15 @@ impl Engine {
         places: &mut Places<'_>,
     ) -> Prepared {
         let now = self.clock().now();
+        let (key, digest) = (order_key(&publication), publication.digest());
         let row = EventRow {
             id: publication.event_id.clone().unwrap_or_else(|| new_event_id(now)),
             event_type: publication.event_type.clone(),
             tenant_key: publication.tenant_key.clone(),
             create_time: publication.create_time.unwrap_or(now),
             accepted_at: now,
-            payload: publication.payload.clone().into(),
+            payload: publication.payload.into_json().into(),
         };
-        let key = order_key(&publication);
         let mut deliveries = Vec::with_capacity(plan.deliveries.len());
         for planned in &plan.deliveries {
             let start = places.start(&planned.app.id, key.as_ref(), now).await;
@@ -194,7 +194,7 @@ impl Engine {
             create_time: row.create_time,
             accepted_at: now,
             payload: row.payload.clone(),
-            digest: publication.digest(),
+            digest,
             deliveries,
             lease_until: now.saturating_add(LEASE),
             binds,

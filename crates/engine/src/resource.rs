@@ -28,7 +28,7 @@ impl Subscribed {
             .resource_subscriptions()
             .iter()
             .filter(|row| row.event_type == publication.event_type);
-        let about = rows.filter(|row| row.resource == EVERY || names(&publication.value, &row.resource));
+        let about = rows.filter(|row| row.resource == EVERY || names(publication.payload.value(), &row.resource));
         Some(Self(about.map(|row| row.app_id.clone()).collect()))
     }
 }

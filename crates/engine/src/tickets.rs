@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larkspur_platform::{Publication, token};
+use larkspur_platform::{Payload, Publication, token};
 use larkspur_store::{App, AppKind, StoreError};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
@@ -53,8 +53,7 @@ impl Engine {
             event_type,
             facts,
             // The ticket itself is put in when the event is rendered, so that it is never stored.
-            payload: "{}".to_owned(),
-            value: serde_json::Value::Object(serde_json::Map::new()),
+            payload: Payload::empty(),
             tenant_key: None,
             event_id: Some(event_id),
             app_id: Some(app.clone()),

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use crate::gate::{Audience, Subject};
 use crate::plan::{Plan, Planned};
 use crate::projection::project;
-use crate::publication::{PublishError, check_payload};
+use crate::publication::{PublishError, check_payload, check_verified};
 use crate::settings::{PublishSettings, UnverifiedTypes, WithheldField};
 
 pub use refusal::CallRefusal;
@@ -70,7 +70,8 @@ impl<'a> Call<'a> {
             let suggestion = catalog.suggest_callback(event_type.as_str()).map(str::to_owned);
             return Err(CallRefusal::UnknownCallback { event_type, suggestion });
         };
-        check_payload(&event_type, facts, &body.event, unverified)?;
+        check_verified(&event_type, facts, unverified)?;
+        check_payload(&event_type, facts, &body.event)?;
         let tenant_key = body.tenant_key.or_else(|| settings.default_tenant.clone());
         Ok(Self {
             event_type,

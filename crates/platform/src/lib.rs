@@ -26,7 +26,7 @@ pub use credentials::Entropy;
 pub use gate::{Audience, Gate, Refusal, ResourceSubscribed, Subject, check};
 pub use plan::{Plan, Planned};
 pub use projection::project;
-pub use publication::{Publication, PublishError, binds, bound_by, order_key, resolve};
+pub use publication::{Payload, Publication, PublishError, binds, bound_by, order_key, resolve};
 pub use render::{RenderError, push_seed, render};
 pub use retry::next_try;
 pub use scheduler::{LaneLimits, Now, Place, Scheduler, Wake};

@@ -3,6 +3,7 @@
 mod audience;
 mod compact;
 mod error;
+mod payload;
 
 use larkspur_catalog::{Catalog, EventTypeFacts};
 use larkspur_wire::{AppId, EventId, EventType, TenantKey, TimestampMs, sha256};
@@ -13,6 +14,7 @@ use crate::settings::{PublishSettings, UnverifiedTypes};
 
 pub use audience::{binds, bound_by, order_key, resolve};
 pub use error::PublishError;
+pub use payload::Payload;
 
 /// An event as a producer hands it in, checked.
 #[derive(Clone, Debug)]
@@ -21,10 +23,8 @@ pub struct Publication<'a> {
     pub event_type: EventType,
     /// What the catalogue says of the type.
     pub facts: &'a EventTypeFacts,
-    /// The payload as compact JSON, otherwise byte for byte as it was given.
-    pub payload: String,
-    /// The payload, parsed.
-    pub value: serde_json::Value,
+    /// What is told.
+    pub payload: Payload,
     /// The tenant it happened in; `None` only for types that have none.
     pub tenant_key: Option<TenantKey>,
     /// The idempotency key, when the producer chose it.
@@ -84,8 +84,11 @@ impl<'a> Publication<'a> {
                 suggestion,
             });
         };
-        let value: serde_json::Value = serde_json::from_str(body.event.get()).map_err(PublishError::malformed)?;
-        check_payload(&body.event_type, facts, &value, unverified)?;
+        check_verified(&body.event_type, facts, unverified)?;
+        if !facts.fits(body.event.get()) {
+            let value = serde_json::from_str(body.event.get()).map_err(PublishError::malformed)?;
+            check_payload(&body.event_type, facts, &value)?;
+        }
         let tenant_key = if TENANTLESS.contains(&body.event_type.as_str()) {
             None
         } else {
@@ -98,8 +101,7 @@ impl<'a> Publication<'a> {
         Ok(Self {
             event_type: body.event_type,
             facts,
-            payload: compact::compact(body.event.get()),
-            value,
+            payload: Payload::new(body.event.get()),
             tenant_key,
             event_id: body.event_id,
             app_id: body.app_id,
@@ -121,21 +123,28 @@ impl<'a> Publication<'a> {
     }
 }
 
-/// Whether a payload of this type is taken.
+/// Whether this type is taken.
+pub(crate) fn check_verified(
+    event_type: &EventType,
+    facts: &EventTypeFacts,
+    unverified: UnverifiedTypes,
+) -> Result<(), PublishError> {
+    if facts.unverified && unverified == UnverifiedTypes::Refuse {
+        return Err(PublishError::Unverified {
+            event_type: event_type.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a payload fits its type.
 pub(crate) fn check_payload(
     event_type: &EventType,
     facts: &EventTypeFacts,
     payload: &serde_json::Value,
-    unverified: UnverifiedTypes,
 ) -> Result<(), PublishError> {
-    let event_type = || event_type.clone();
-    if facts.unverified && unverified == UnverifiedTypes::Refuse {
-        return Err(PublishError::Unverified {
-            event_type: event_type(),
-        });
-    }
     facts.validate(payload).map_err(|errors| PublishError::Payload {
-        event_type: event_type(),
+        event_type: event_type.clone(),
         errors,
     })
 }

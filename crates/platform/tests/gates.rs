@@ -326,7 +326,7 @@ fn publications_are_checked_and_compacted() {
         ..PublishSettings::default()
     };
     let parsed = Publication::parse(body.as_bytes(), Catalog::embedded(), &settings, UnverifiedTypes::Accept).unwrap();
-    assert_eq!(parsed.payload, r#"{"exam_id":"1","new":1.10}"#);
+    assert_eq!(parsed.payload.json(), r#"{"exam_id":"1","new":1.10}"#);
     let code = |body: serde_json::Value| publication(&body).map(drop).unwrap_err().code();
     assert_eq!(code(json!({ "event_type": EXAM })), "malformed");
     assert_eq!(

@@ -10,20 +10,22 @@ use crate::gate::Audience;
 /// What the payload names that may be bound to an app; empty when the type is for everyone.
 pub fn bound_by(publication: &Publication<'_>) -> Vec<BindingKey> {
     let addressed = publication.facts.addressed.as_ref();
-    addressed.map_or_else(Vec::new, |addressed| keys(&publication.value, &addressed.by))
+    addressed.map_or_else(Vec::new, |addressed| keys(publication.payload.value(), &addressed.by))
 }
 
 /// What the event binds to the app that receives it, so that later events about it find the same app.
 pub fn binds(publication: &Publication<'_>) -> Vec<BindingKey> {
     let addressed = publication.facts.addressed.as_ref();
-    addressed.map_or_else(Vec::new, |addressed| keys(&publication.value, &addressed.binds))
+    addressed.map_or_else(Vec::new, |addressed| {
+        keys(publication.payload.value(), &addressed.binds)
+    })
 }
 
 /// What the event is about, when events about it are pushed in order; of another type they do not wait for this one.
 ///
 /// <https://open.feishu.cn/document/ukTMukTMukTM/uUTNz4SN1MjL1UzM>
 pub fn order_key(publication: &Publication<'_>) -> Option<String> {
-    let id = text_at(&publication.value, publication.facts.ordered_by.as_deref()?)?;
+    let id = text_at(publication.payload.value(), publication.facts.ordered_by.as_deref()?)?;
     Some(format!("{} {id}", publication.event_type))
 }
 
