@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 
-use larkspur::{Meta, Router, State};
+use larkspur::{Inbox, Meta, Router, State};
 use larkspur_testkit::{Client, Cut, DeliveryState, TestPlatform};
 
 use crate::{EXAM, FIRST_RUNG, Gate, Journal, until};
@@ -142,4 +142,26 @@ fn blocking_handler() {
         lab.settled(&event).await;
     });
     of_handlers.shutdown_background();
+}
+
+/// P3, clawdbot-feishu#325: work that takes longer than the platform waits is acknowledged on receipt, from a durable
+/// inbox: the platform pushes once, and what fails is tried again here.
+#[tokio::test]
+async fn inbox_takes_what_is_slow() {
+    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 500).await;
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = Inbox::open(folder.path().join("inbox.db")).unwrap();
+    let gate = Gate::shut();
+    let router = Router::new()
+        .fallback(wait)
+        .ack_on_receipt(inbox)
+        .with_state(gate.clone());
+    let _bot = lab.client(router).await;
+    let event = lab.trigger(EXAM).await;
+    assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+    until("the handler runs", || gate.came() == 1).await;
+    assert_eq!(gate.through(), 0, "it was acknowledged before");
+    gate.open(1);
+    until("the handler is done", || gate.through() == 1).await;
+    assert_eq!(lab.attempts(&event, 1).await.len(), 1);
 }
