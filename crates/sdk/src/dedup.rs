@@ -49,7 +49,10 @@ type KeyOf = Arc<dyn Fn(&Delivery) -> Option<String> + Send + Sync>;
 /// it, for as long as the platform waits for the answer (3 s): it is acknowledged when that one is done, takes its turn
 /// when that one fails, and is answered as failed when neither happens in time, so that it comes once more.
 ///
-/// Callbacks are never dropped, since each wants its answer; nor are events without an id.
+/// Callbacks are never dropped, since each wants its answer; nor are events without an id. Copies of a router share what
+/// they remember, and so do clones of this; apps never do, although they may share it.
+///
+/// It is a tower layer too: `router.without_dedup().layer(dedup)` drops repeats at that place among other layers.
 ///
 /// ```
 /// use std::time::Duration;

@@ -105,8 +105,7 @@ impl Dispatcher {
         let (table, handlers, policy) = router.into_parts()?;
         let runner = Arc::new(Runner::new(handlers, &policy));
         let dedup = match policy.repeats {
-            Repeats::Default => Some(Dedup::default()),
-            Repeats::Drop(dedup) => Some(dedup),
+            Repeats::Default(dedup) | Repeats::Drop(dedup) => Some(dedup),
             Repeats::Handle => None,
         };
         #[cfg(feature = "inbox")]

@@ -78,6 +78,15 @@ async fn a_repeat_of_what_failed_is_handled() {
 }
 
 #[tokio::test]
+async fn copies_of_a_router_share_what_was_handled() {
+    let work = Arc::<Work>::default();
+    let router = router();
+    let (one, other) = (dispatcher(router.clone(), &work), dispatcher(router, &work));
+    assert!(matches!(push(&one, "e1").await, Outcome::Handled(_)));
+    assert!(matches!(push(&other, "e1").await, Outcome::Repeated));
+}
+
+#[tokio::test]
 async fn without_dedup_every_push_is_handled() {
     let work = Arc::<Work>::default();
     let dispatcher = dispatcher(router().without_dedup(), &work);

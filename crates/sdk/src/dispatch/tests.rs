@@ -131,6 +131,7 @@ async fn old_events_are_handled_dropped_or_routed_as_the_router_says() {
     let own = async |_: Delivery| serde_json::json!("own");
     let stale = async |_: Delivery| serde_json::json!("stale");
     let router = Router::new()
+        .without_dedup()
         .on_raw("a.seen_v1", own)
         .on_raw("card.action.trigger", own);
     let hour = Duration::from_hours(1);

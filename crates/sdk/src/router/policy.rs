@@ -30,9 +30,10 @@ pub(crate) struct Policy {
 /// What is done with repeats.
 #[derive(Clone, Debug)]
 pub(crate) enum Repeats {
-    /// They are dropped, as nothing else was said.
-    Default,
-    /// They are dropped by this.
+    /// They are dropped, as nothing else was said. Copies of a router share it, since a repeat may come by another
+    /// connection of the process.
+    Default(Dedup),
+    /// They are dropped by what the user brought.
     Drop(Dedup),
     /// They are handled.
     Handle,
@@ -54,7 +55,7 @@ impl Default for Policy {
             time_limit: TIME_LIMIT,
             concurrency: CONCURRENCY,
             strict: false,
-            repeats: Repeats::Default,
+            repeats: Repeats::Default(Dedup::default()),
             tally: Tally::default(),
             #[cfg(feature = "inbox")]
             inbox: None,
@@ -77,7 +78,7 @@ impl Policy {
         if inbox.is_some() {
             return false;
         }
-        *time_limit == TIME_LIMIT && *concurrency == CONCURRENCY && !strict && matches!(repeats, Repeats::Default)
+        *time_limit == TIME_LIMIT && *concurrency == CONCURRENCY && !strict && matches!(repeats, Repeats::Default(_))
     }
 
     pub(super) fn check(&self) -> Result<(), RouterError> {
