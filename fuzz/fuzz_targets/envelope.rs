@@ -1,8 +1,15 @@
-//! Any body is an envelope, a challenge, a sealed body, or an error.
+//! Any body is an envelope, a challenge, an old card callback, a sealed body, or an error; a payload is JSON.
 #![no_main]
 
 use larkspur_wire::envelope::Incoming;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = Incoming::parse(bytes);
+    let parsed = Incoming::parse(bytes);
+    if let Ok(Incoming::Event(envelope) | Incoming::CardV1(envelope)) = &parsed {
+        assert!(!envelope.header.event_type.is_empty());
+        assert!(serde_json::from_str::<&serde_json::value::RawValue>(envelope.event.get()).is_ok());
+    }
+    if let Ok(text) = String::from_utf8(bytes.to_vec()) {
+        assert_eq!(Incoming::read(text).is_ok(), parsed.is_ok());
+    }
 });

@@ -75,6 +75,7 @@ const CI: &[Step] = &[
         "the benchmark of the platform, in short",
         &["cargo", "xtask", "bench", "platform", "--smoke"],
     ),
+    step("fuzzing, in short", &["cargo", "xtask", "fuzz"]),
     step("official SDKs", &["cargo", "xtask", "conformance"]),
     step(
         "the benchmark of the SDKs, in short",

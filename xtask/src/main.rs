@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod conformance;
+mod fuzz;
 mod soak;
 
 use std::path::PathBuf;
@@ -44,6 +45,17 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Feeds what reads bytes from outside with bytes made up at random; needs cargo-fuzz and the nightly compiler.
+    Fuzz {
+        /// Which targets; all of them unless some are named.
+        targets: Vec<String>,
+        /// How long each is run.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+        /// Adds what reaches new code to `fuzz/corpus`.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Lets time pass while a client is cut every few seconds in every way: nothing may be lost or handled twice.
     Soak {
         /// How much time passes on the platform.
@@ -62,6 +74,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test => ci::test(&root),
         Task::Conformance { arguments } => conformance::run(&root, &arguments),
         Task::Bench { what, arguments } => bench::run(&root, what, &arguments),
+        Task::Fuzz { targets, seconds, keep } => fuzz::run(&root, &targets, seconds, keep),
         Task::Soak { seconds } => soak::run(&root, seconds),
         Task::Ci => ci::all(&root),
     }
