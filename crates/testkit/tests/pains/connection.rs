@@ -7,7 +7,7 @@ use larkspur_testkit::{Client, Cut, DeliveryState, Fault, TestPlatform};
 use tokio::time::Instant;
 
 use crate::fixtures::{is_alone, resident_kib};
-use crate::{EXAM, FIRST_RUNG, Journal, until};
+use crate::{EXAM, FIRST_RUNG, Journal, patient, until};
 
 async fn take(_: Meta) {}
 
@@ -38,7 +38,7 @@ async fn half_open() {
 /// P2: with a wrong secret the client ends at once and says what to do; larksuite-oapi-sdk-rs tries for ever.
 #[tokio::test]
 async fn bad_secret() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let right = lab.app();
     let domain = Domain::parse(lab.chaos_url()).unwrap();
     let wrong = App::new(right.id(), "wrong").unwrap().domain(domain);
@@ -92,7 +92,7 @@ async fn frag_bomb() {
 /// bot was deaf for three days.
 #[tokio::test]
 async fn lookup_hangs() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     lab.chaos().next(Fault::LookupSilent);
     lab.chaos().next(Fault::HandshakeSilent);
     let app = lab.app().io_timeout(Duration::from_secs(1));
@@ -104,7 +104,7 @@ async fn lookup_hangs() {
 /// P2, openclaw#42436: a busy platform is tried again after a longer wait, which is not the same for everybody.
 #[tokio::test]
 async fn busy_backoff() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let clients = 8;
     lab.chaos().times(clients, Fault::LookupRefused { code: 1_000_040_351 });
     let (mut bots, mut waits) = (Vec::new(), Vec::new());
@@ -137,7 +137,7 @@ async fn single_loop() {
         return;
     }
     let journal = Journal::of_this_process();
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     lab.chaos().always(Fault::LookupStatus(503));
     let app = lab
         .app()

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use larkspur::events::hire::EcoExamCreatedV1;
 use larkspur::{Event, Meta, RawEvent, Router, RouterError, State};
-use larkspur_testkit::{DeliveryState, Fault, TestPlatform};
+use larkspur_testkit::{DeliveryState, Fault};
 use serde_json::{Value, json};
 
-use crate::EXAM;
+use crate::{EXAM, patient};
 
 /// Types and payloads of events.
 type Raws = Arc<Mutex<Vec<(String, Value)>>>;
@@ -19,7 +19,7 @@ async fn keep(Event(exam): Event<EcoExamCreatedV1>, RawEvent(raw): RawEvent, Sta
 
 /// Sends the payload through the platform and gives back what a typed handler got.
 async fn received(payload: Value, fault: Option<Fault>) -> (EcoExamCreatedV1, Value) {
-    let (lab, exams) = (TestPlatform::start().await, Exams::default());
+    let (lab, exams) = (patient().await, Exams::default());
     if let Some(fault) = fault {
         lab.chaos().next(fault);
     }
@@ -49,7 +49,7 @@ async fn unknown_field() {
 /// P13, node-sdk#87: an event that the crate has no struct for reaches a raw handler, or the fallback.
 #[tokio::test]
 async fn unknown_event() {
-    let (lab, seen) = (TestPlatform::start().await, Raws::default());
+    let (lab, seen) = (patient().await, Raws::default());
     let raw = async |RawEvent(raw): RawEvent, meta: Meta, State(seen): State<Raws>| {
         seen.lock().unwrap().push((meta.event_type, raw));
     };
@@ -70,7 +70,7 @@ async fn unknown_event() {
 /// P14, node-sdk#224: a second handler for a type is an error before anything is connected, not a silent replacement.
 #[tokio::test]
 async fn double_register() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let twice = Router::new()
         .on(async |_: Event<EcoExamCreatedV1>| {})
         .on_raw(EXAM, async |_: Meta| {});

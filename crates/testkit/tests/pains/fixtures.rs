@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use larkspur_testkit::TestPlatform;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
@@ -16,6 +17,11 @@ pub(crate) const EXAM: &str = "hire.eco_exam.created_v1";
 pub(crate) const FIRST_RUNG: Duration = Duration::from_secs(15);
 /// Nothing on this machine takes longer, however busy it is.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A platform that gives handlers more than 3 s, for tests that are not about time: this machine may be busy.
+pub(crate) async fn patient() -> TestPlatform {
+    TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 30_000).await
+}
 
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, so: impl Fn() -> bool) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use larkspur::{Inbox, Meta, Router, State};
 use larkspur_testkit::{Client, Cut, DeliveryState, TestPlatform};
 
-use crate::{EXAM, FIRST_RUNG, Gate, Journal, until};
+use crate::{EXAM, FIRST_RUNG, Gate, Journal, patient, until};
 
 const OTHER: &str = "hire.eco_background_check.created_v1";
 
@@ -46,7 +46,7 @@ async fn panic(_: Meta) {
 /// Seen of larksuite-oapi-sdk-rs: a handler that panics ends the client. Here its event fails, and nothing else.
 #[tokio::test]
 async fn panic_handler() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let _bot = lab.client(Router::new().on_raw(EXAM, panic).fallback(take)).await;
     let event = lab.trigger(EXAM).await;
     assert_eq!(lab.attempts(&event, 1).await[0].code, Some(500));
@@ -79,7 +79,7 @@ async fn disconnect_mid_handler() {
 #[tokio::test]
 async fn unhandled() {
     let journal = Journal::of_this_process();
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let bot = lab.client(Router::new().on_raw(OTHER, take)).await;
     for _ in 0..3 {
         let event = lab.trigger(EXAM).await;
@@ -95,7 +95,7 @@ async fn unhandled() {
 /// P8, the other way round: a strict router refuses, for those who share an app with another service.
 #[tokio::test]
 async fn unhandled_in_strict_mode() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let strict = lab.watch(Router::new().on_raw(OTHER, take).strict());
     let _bot = Client::start(lab.app().connect(strict));
     lab.online(1).await;

@@ -1,9 +1,9 @@
 //! P11 and P12: ending in good order, and several apps in one process.
 
 use larkspur::{Meta, Router, State};
-use larkspur_testkit::{Client, Cut, DeliveryState, TestPlatform};
+use larkspur_testkit::{Client, Cut, DeliveryState};
 
-use crate::{EXAM, FIRST_RUNG, Gate, until};
+use crate::{EXAM, FIRST_RUNG, Gate, patient, until};
 
 async fn wait(_: Meta, State(gate): State<Gate>) {
     gate.pass().await;
@@ -14,7 +14,7 @@ async fn take(_: Meta) {}
 /// P11, oapi-sdk-go#141: a client that is asked to stop lets handlers finish, takes nothing new, and says what it did.
 #[tokio::test]
 async fn drain() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let gate = Gate::shut();
     let mut bot = lab.client(Router::new().fallback(wait).with_state(gate.clone())).await;
     let running = lab.trigger(EXAM).await;
@@ -40,7 +40,7 @@ async fn drain() {
 /// P12, oapi-sdk-python#96: ten apps in one runtime, and what happens to one is not felt by the others.
 #[tokio::test]
 async fn ten_apps() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let mut apps = Vec::new();
     for n in 0..10 {
         let id = lab.add_app(&format!("app {n}")).await;

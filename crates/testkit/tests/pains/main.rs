@@ -16,4 +16,4 @@ mod proxies;
 mod reach;
 mod repeats;
 
-use fixtures::{EXAM, FIRST_RUNG, Gate, Journal, until};
+use fixtures::{EXAM, FIRST_RUNG, Gate, Journal, patient, until};

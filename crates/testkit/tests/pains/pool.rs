@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use larkspur::{ConnectError, Meta, Router, State};
-use larkspur_testkit::{Client, DeliveryState, TestPlatform};
+use larkspur_testkit::{Client, DeliveryState};
 
-use crate::EXAM;
+use crate::{EXAM, patient};
 
 const CLIENTS: usize = 4;
 const EVENTS: usize = 200;
@@ -18,7 +18,7 @@ async fn count(_: Meta, State(count): State<Arc<AtomicUsize>>) {
 /// P5, dsh-im#154: with several clients, each event goes to one of them, at random.
 #[tokio::test]
 async fn random_delivery() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let counts: Vec<Arc<AtomicUsize>> = std::iter::repeat_with(Arc::default).take(CLIENTS).collect();
     let mut bots = Vec::new();
     for count_of_client in &counts {
@@ -41,7 +41,7 @@ async fn random_delivery() {
 /// P5, n8n#21: the 51st connection is told that there are too many, with the platform's code.
 #[tokio::test]
 async fn conn_51() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let mut bots = Vec::new();
     for _ in 0..50 {
         bots.push(lab.client(Router::new()).await);

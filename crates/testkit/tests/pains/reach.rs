@@ -2,12 +2,12 @@
 
 use larkspur::{Domain, Meta, Router};
 use larkspur_server::{ServerConfig, Tls, serve};
-use larkspur_testkit::{Client, DeliveryState, TestPlatform};
+use larkspur_testkit::{Client, DeliveryState};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::EXAM;
 use crate::proxies::Proxy;
+use crate::{EXAM, patient};
 
 async fn take(_: Meta) {}
 
@@ -15,7 +15,7 @@ async fn take(_: Meta) {}
 /// private authority just works.
 #[tokio::test]
 async fn wss_no_provider() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (certificate, key) = (certified.cert.pem(), certified.signing_key.serialize_pem());
     let dir = tempfile::tempdir().unwrap();
@@ -46,7 +46,7 @@ async fn via_proxy() {
         (&http, format!("http://user:password@{}", http.authority)),
         (&socks, format!("socks5://{}", socks.authority)),
     ] {
-        let lab = TestPlatform::start().await;
+        let lab = patient().await;
         let app = lab.app().proxy(larkspur::Proxy::parse(&url).unwrap());
         let bot = Client::start(app.connect(lab.watch(Router::new().fallback(take))));
         lab.online(1).await;

@@ -8,7 +8,7 @@ use larkspur::{BoxError, Dedup, Meta, Router, State};
 use larkspur_testkit::{Client, DeliveryState, Fault, TestPlatform};
 use serde_json::json;
 
-use crate::{EXAM, FIRST_RUNG, until};
+use crate::{EXAM, FIRST_RUNG, patient, until};
 
 /// A type that every app in the tenant gets.
 const MESSAGE: &str = "im.message.receive_v1";
@@ -20,7 +20,7 @@ async fn take(_: Meta) {}
 /// again.
 #[tokio::test]
 async fn dup_after_success() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let _bot = lab.client(Router::new().fallback(take)).await;
     let event = lab.trigger(EXAM).await;
     assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
@@ -75,7 +75,7 @@ async fn fail_first(_: Meta, State(failures): State<Arc<AtomicUsize>>) -> Result
 /// P1, metabot PR#337: an event whose handler failed must not count as done.
 #[tokio::test]
 async fn failed_then_retry() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let router = Router::new().fallback(fail_first);
     let _bot = lab.client(router.with_state(Arc::new(AtomicUsize::new(1)))).await;
     let event = lab.trigger(EXAM).await;
@@ -88,7 +88,7 @@ async fn failed_then_retry() {
 /// P1, metabot PR#337: two bots in one group see the same event, so what was handled for one is not done for the other.
 #[tokio::test]
 async fn two_apps_same_message() {
-    let lab = TestPlatform::start().await;
+    let lab = patient().await;
     let second = lab.add_app("second").await;
     // One memory for both, as in a process that serves many apps.
     let router = Router::new().fallback(take).dedup(Dedup::default());
@@ -108,7 +108,7 @@ type Ages = Arc<Mutex<Vec<(&'static str, Duration)>>>;
 /// P1, hermes-agent#90833: what arrives seven hours late tells its age, and goes to the handler for what is too old.
 #[tokio::test]
 async fn stale_7h() {
-    let (lab, ages) = (TestPlatform::start().await, Ages::default());
+    let (lab, ages) = (patient().await, Ages::default());
     let note = |kind| {
         move |meta: Meta, State(ages): State<Ages>| async move {
             ages.lock().unwrap().push((kind, meta.age().unwrap()));
