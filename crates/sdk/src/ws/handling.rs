@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use larkspur_wire::AppId;
 use larkspur_wire::ack::Ack;
 use larkspur_wire::envelope::Incoming;
@@ -117,7 +118,7 @@ impl Handling {
         self.report.received += events.len() as u64;
         for Arrived { receipt, payload } in events {
             let bytes = payload.len();
-            let envelope = match Incoming::parse(&payload) {
+            let envelope = match Incoming::read(payload) {
                 Ok(Incoming::Event(envelope)) => envelope,
                 Ok(_) => {
                     self.refuse(receipt, bytes, "it is no event");
@@ -137,12 +138,13 @@ impl Handling {
             let transport = Transport::PersistentConnection {
                 connection: Arc::clone(connection),
             };
-            let handling = self.dispatcher.handle(envelope, transport, now);
             let outcome = self.outcome.clone();
-            tokio::spawn(async move {
+            // Not an async block, which would keep room for what it awaits twice.
+            let handling = self.dispatcher.handle(envelope, transport, now).map(move |done| {
                 // Nobody asks for it any more when the client has ended.
-                let _ = outcome.send((slot, handling.await));
+                let _ = outcome.send((slot, done));
             });
+            tokio::spawn(handling);
         }
     }
 

@@ -35,8 +35,9 @@ pub(super) enum Mail {
 pub(super) struct Arrived {
     /// What comes back as its ack.
     pub(super) receipt: Receipt,
-    /// The envelope, put together from all frames.
-    pub(super) payload: Bytes,
+    /// The envelope, put together from all frames. It is a copy, so that the buffer it was read into is free for the
+    /// next read, and need not be allocated anew on one thread and given back on another.
+    pub(super) payload: String,
 }
 
 /// What the connection's side gets. When the channel ends, so does the connection.

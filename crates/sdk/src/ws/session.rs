@@ -211,7 +211,7 @@ impl<'a> Session<'a> {
     ) -> Result<Option<Trouble>, Ended> {
         match next {
             Some(Ok(Message::Binary(bytes))) => match Receipt::read(&bytes) {
-                Some((receipt, payload)) => self.take(receipt, payload, now)?,
+                Some((receipt, payload)) => self.take(receipt, &payload, now)?,
                 None => self.take_apart(bytes, now)?,
             },
             Some(Ok(Message::Close(frame))) => {
@@ -230,8 +230,10 @@ impl<'a> Session<'a> {
     }
 
     /// Takes an event.
-    fn take(&mut self, receipt: Receipt, payload: Bytes, now: Instant) -> Result<(), Ended> {
+    fn take(&mut self, receipt: Receipt, payload: &[u8], now: Instant) -> Result<(), Ended> {
         if !self.owner.desk.is_stopping() {
+            // What is no UTF-8 is no JSON either; as nothing at all it is refused like it.
+            let payload = str::from_utf8(payload).unwrap_or_default().to_owned();
             self.batch.push(Arrived { receipt, payload });
             return Ok(());
         }
@@ -255,7 +257,7 @@ impl<'a> Session<'a> {
                 self.heartbeat.change(self.owner.life.ping_interval(), now);
             }
             Kind::Event => match self.fragments.push(&frame, clock::now()) {
-                Ok(Some(payload)) => self.take(frame.into(), payload, now)?,
+                Ok(Some(payload)) => self.take(frame.into(), &payload, now)?,
                 Ok(None) => {}
                 Err(error) => self.dropped(&error),
             },
