@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use larkspur_wire::TimestampMs;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 
 use super::rows::{self, Added, Due, New, Tried};
@@ -21,7 +22,7 @@ const BATCH: usize = 64;
 /// However far away the next event is: the clock may be set meanwhile.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// A file that fails is tried again after this.
-const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 /// An inbox at work for one router.
 pub(crate) struct Feed {
@@ -163,16 +164,29 @@ impl Inner {
                 "`{}` is dead after {times} tries; it is kept in the inbox as number {id}", meta.event_type
             );
         }
-        let settled = inbox
-            .inner
-            .database
-            .call(move |connection| rows::settle(connection, id, &tried, now));
-        if let Err(error) = settled.await {
-            tracing::error!(event.id = %meta.event_id, %error, "the inbox cannot be written; the next process handles the event again");
-        } else if again {
+        self.settle(id, tried, now).await;
+        if again {
             self.changed.notify_one();
         } else {
             inbox.inner.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes down what became of a try, however long that takes: until then nobody else has the event.
+    async fn settle(&self, id: i64, tried: Tried, now: TimestampMs) {
+        let tried = Arc::new(tried);
+        loop {
+            let (database, tried) = (&self.inbox().inner.database, Arc::clone(&tried));
+            match database
+                .call(move |connection| rows::settle(connection, id, &tried, now))
+                .await
+            {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(%error, "the inbox cannot be written; another try follows");
+                    sleep(AFTER_TROUBLE).await;
+                }
+            }
         }
     }
 

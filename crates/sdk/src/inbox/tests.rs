@@ -253,3 +253,23 @@ async fn an_inbox_serves_one_router_at_a_time() {
     drop(first);
     dispatcher(&work, &inbox);
 }
+
+#[tokio::test]
+async fn what_cannot_be_written_down_is_written_down_later_and_not_handled_again() {
+    let folder = Folder::new();
+    let (inbox, work) = (folder.inbox(), Work::new(0, 0));
+    let dispatcher = dispatcher(&work, &inbox);
+    let sql = async |sql: &'static str| {
+        let change = move |connection: &rusqlite::Connection| connection.execute_batch(sql);
+        inbox.inner.database.call(change).await.unwrap();
+    };
+    push(&dispatcher, "e1").await;
+    sql("CREATE TEMP TRIGGER a BEFORE INSERT ON main.event BEGIN SELECT RAISE(FAIL, 'full'); END").await;
+    sql("CREATE TEMP TRIGGER b BEFORE UPDATE ON main.event BEGIN SELECT RAISE(FAIL, 'full'); END").await;
+    work.go.add_permits(2);
+    until(async || work.done.load(SeqCst) == 1).await;
+    assert_eq!(failure(push(&dispatcher, "e2").await), Some(Failure::Store));
+    sql("DROP TRIGGER a; DROP TRIGGER b").await;
+    until(async || inbox.counts().await.unwrap().waiting == 0).await;
+    assert_eq!(work.calls.load(SeqCst), 1);
+}
