@@ -152,3 +152,55 @@ impl Desk {
         named(self.unsent.drain(..).map(|done| done.event_id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use larkspur_wire::frame::Frame;
+
+    use super::*;
+
+    fn arrived(bytes: usize) -> Arrived {
+        Arrived {
+            receipt: Frame::ping(0).into(),
+            payload: "x".repeat(bytes),
+        }
+    }
+
+    fn done(event_id: &str, bytes: usize) -> Done {
+        Done {
+            event_id: event_id.to_owned(),
+            ack: Bytes::new(),
+            bytes,
+        }
+    }
+
+    fn take_orders(desk: &mut Desk) {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while desk.poll_orders(&mut cx).is_ready() {}
+    }
+
+    #[test]
+    fn there_is_room_again_when_an_ack_has_been_taken() {
+        for (count, bytes) in [(IN_FLIGHT_MAX, 1), (2, IN_FLIGHT_BYTES_MAX / 2)] {
+            let (mut desk, _mail, orders) = link();
+            desk.hand_over(&"1".into(), (0..count).map(|_| arrived(bytes)).collect());
+            assert!(!desk.has_room());
+            assert!(orders.send(Order::Acks(vec![done("e1", bytes)])).is_ok());
+            take_orders(&mut desk);
+            assert!(!desk.has_room(), "the ack waits for a connection");
+            assert!(desk.next_unsent().is_some() && desk.has_room());
+        }
+    }
+
+    #[tokio::test]
+    async fn acks_that_no_connection_took_are_named_in_the_end() {
+        let (mut desk, mut mail, orders) = link();
+        desk.hand_over(&"1".into(), vec![arrived(1)]);
+        assert!(orders.send(Order::Stop).is_ok() && orders.send(Order::Acks(vec![done("e1", 1)])).is_ok());
+        desk.stopped().await;
+        assert!(matches!(mail.recv().await, Some(Mail::Events { .. })));
+        assert!(matches!(mail.recv().await, Some(Mail::Stopped)));
+        drop(orders);
+        assert_eq!(desk.ended().await, ["e1"]);
+    }
+}
