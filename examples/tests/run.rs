@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use larkspur_testkit::{DeliveryState, TestPlatform};
+use larkspur_testkit::{DeliveryState, TENANT, TestPlatform};
 use larkspur_wire::AppId;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
@@ -42,7 +42,7 @@ impl Example {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .unwrap();
+            .unwrap_or_else(|error| panic!("{name}: {error}; `cargo test` without `--test` builds the examples"));
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
@@ -238,4 +238,28 @@ async fn two_apps_share_a_process() {
         platform.trigger_for(app, CHECK).await;
         example.line(&format!("a check for {}", app.as_str())).await;
     }
+}
+
+#[tokio::test]
+async fn a_store_app_gets_a_token_for_the_tenant_of_an_event() {
+    let platform = TestPlatform::start().await;
+    let app = platform.add_store_app().await;
+    let mut example = Example::start(&platform, &app, "store_app", &[]);
+    let listening = example.line("listening on ").await;
+    platform
+        .set_url(&app, listening.trim_start_matches("listening on "))
+        .await;
+    platform.trigger_for(&app, CHECK).await;
+    example.line(&format!("for {TENANT}")).await;
+}
+
+#[tokio::test]
+async fn what_became_of_events_is_counted() {
+    let platform = TestPlatform::start().await;
+    let mut example = Example::connect(&platform, "counts").await;
+    platform.trigger(CHECK).await;
+    let wrong = json!({ "event_type": CHECK, "event": { "package_id": "13" }, "app_id": app_id(&platform) });
+    platform.publish(&wrong).await.unwrap();
+    platform.trigger(EXAM).await;
+    example.line("1 handled, 1 failed, 1 without a handler").await;
 }

@@ -131,6 +131,7 @@
 //! | `hire`, `im`, … | the structs of one domain; `all-events` all 252 of them |
 //! | `sqlite` | repeats remembered in a file |
 //! | `inbox` | events stored, acknowledged, then handled, with retries |
+//! | `tokens` | access tokens of store apps, by tenant |
 //! | `metrics` | counts for the `metrics` facade |
 //!
 //! The repository has a runnable example of each, a reference of all errors with their fixes, and a page for those who
