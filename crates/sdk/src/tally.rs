@@ -122,11 +122,11 @@ impl Tally {
         }
     }
 
-    /// The webhook refused a request at this step.
+    /// The webhook refused a request at this step; answers how many it has refused.
     #[cfg(feature = "webhook")]
-    pub(crate) fn refuse(&self, step: &'static str) {
-        self.inner.refused.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn refuse(&self, step: &'static str) -> u64 {
         metric::refused(step);
+        self.inner.refused.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 

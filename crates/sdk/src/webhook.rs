@@ -32,6 +32,9 @@ pub use guard::ReplayGuard;
 /// A body that takes longer to arrive is given up.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// So many refused requests are logged each; after them, every one that is a power of two.
+const LOGGED: u64 = 20;
+
 /// Receives events by HTTP: a tower service for `POST` requests with any body, and [`Webhook::handle`] for frameworks
 /// that have their own.
 ///
@@ -195,8 +198,13 @@ impl Webhook {
     }
 
     fn refuse(&self, refused: &Refused) -> Response<Bytes> {
-        self.dispatcher.tally().refuse(refused.name());
-        tracing::warn!(step = refused.name(), "refused a webhook request: {refused}");
+        let (step, count) = (refused.name(), self.dispatcher.tally().refuse(refused.name()));
+        // Anybody can post, so the log must not grow with it.
+        if count <= LOGGED || count.is_power_of_two() {
+            tracing::warn!(step, count, "refused a webhook request: {refused}");
+        } else {
+            tracing::debug!(step, count, "refused a webhook request: {refused}");
+        }
         response(refused.status(), msg(&refused.answer()))
     }
 }
