@@ -86,7 +86,7 @@ impl Template {
                 header("message_id", &digits(0)),
                 header("sum", "1"),
                 header("seq", "0"),
-                header("trace_id", "bench"),
+                header("trace_id", "seed"),
             ],
             payload: Some(envelope(0).into()),
             ..Frame::default()
