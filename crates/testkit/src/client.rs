@@ -1,6 +1,6 @@
 //! A client of the SDK in a task of its own.
 
-use larkspur::{Connect, ConnectError, Report};
+use larkspur::{Connect, ConnectError, Report, Status};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub struct Client {
     stop: Option<oneshot::Sender<()>>,
+    status: Status,
     running: JoinHandle<Result<Report, ConnectError>>,
 }
 
@@ -23,8 +24,14 @@ impl Client {
         });
         Self {
             stop: Some(stop),
+            status: connect.status(),
             running: tokio::spawn(connect.into_future()),
         }
+    }
+
+    /// What it is doing.
+    pub fn status(&self) -> &Status {
+        &self.status
     }
 
     /// Asks it to stop, without waiting.

@@ -1,6 +1,8 @@
 //! P11 and P12: ending in good order, and several apps in one process.
 
-use larkspur::{Meta, Router, State};
+use std::time::Duration;
+
+use larkspur::{ConnectionState, Meta, Router, State};
 use larkspur_testkit::{Client, Cut, DeliveryState};
 
 use crate::{EXAM, FIRST_RUNG, Gate, patient, until};
@@ -20,12 +22,19 @@ async fn drain() {
     let running = lab.trigger(EXAM).await;
     until("the handler runs", || gate.came() == 1).await;
     bot.ask_to_stop();
+    until("it stops", || bot.status().state() == ConnectionState::Draining).await;
+    assert!(!bot.status().is_ready());
     let refused = lab.trigger(EXAM).await;
+    assert_eq!(lab.attempts(&refused, 1).await[0].code, Some(500));
     gate.open(1);
     let report = bot.ended().await.unwrap();
-    assert_eq!((report.handled, report.connections), (1, 1), "{report}");
+    assert_eq!(
+        (report.handled, report.refused, report.connections),
+        (1, 1, 1),
+        "{report}"
+    );
+    assert!(report.left.is_empty() && report.unacknowledged.is_empty(), "{report}");
     assert_eq!(lab.settled(&running).await, [DeliveryState::Delivered]);
-    assert!(lab.attempts(&refused, 1).await[0].error.is_some());
     assert_eq!((lab.handled(&running), lab.handled(&refused)), (1, 0));
     lab.online(0).await;
     let _bot = lab.client(Router::new().fallback(take)).await;
@@ -35,6 +44,24 @@ async fn drain() {
         [DeliveryState::Delivered],
         "it goes to whoever comes next"
     );
+}
+
+/// P11, the same with a handler that does not end: the deadline holds, and the report names what was left.
+#[tokio::test]
+async fn drain_deadline() {
+    let lab = patient().await;
+    let gate = Gate::shut();
+    let router = lab.watch(Router::new().fallback(wait).with_state(gate.clone()));
+    let connect = lab.app().connect(router).drain_limit(Duration::from_millis(200));
+    let mut bot = Client::start(connect);
+    lab.online(1).await;
+    let event = lab.trigger(EXAM).await;
+    until("the handler runs", || gate.came() == 1).await;
+    bot.ask_to_stop();
+    let report = bot.ended().await.unwrap();
+    assert_eq!(report.left, [event.as_str()], "{report}");
+    gate.open(1);
+    until("nothing cancels it even so", || gate.through() == 1).await;
 }
 
 /// P12, oapi-sdk-python#96: ten apps in one runtime, and what happens to one is not felt by the others.
