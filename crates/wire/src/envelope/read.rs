@@ -55,6 +55,9 @@ struct Inner {
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Incoming<'_>, EnvelopeError> {
     check_size(bytes.len())?;
+    if let Some(sealed) = sealed_as_the_platform_writes(bytes) {
+        return Ok(Incoming::Sealed(Cow::Borrowed(sealed)));
+    }
     // A sealed body has one member; looking for it first spares it the copy that an event keeps.
     if begins_sealed(bytes) {
         let body: Sealed<'_> = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
@@ -116,6 +119,14 @@ fn check_size(bytes: usize) -> Result<(), EnvelopeError> {
         return Err(EnvelopeError::TooLarge { bytes });
     }
     Ok(())
+}
+
+/// What is sealed in a body of the one form that the platform writes, `{"encrypt":"…"}`: it needs no parser, which
+/// would be a fourteenth of what a webhook request costs. What is no base64 is found when it is opened.
+fn sealed_as_the_platform_writes(bytes: &[u8]) -> Option<&str> {
+    let sealed = bytes.strip_prefix(br#"{"encrypt":""#)?.strip_suffix(br#""}"#)?;
+    let is_whole = !sealed.contains(&b'"') && !sealed.contains(&b'\\');
+    is_whole.then(|| str::from_utf8(sealed).ok())?
 }
 
 fn begins_sealed(bytes: &[u8]) -> bool {
