@@ -363,37 +363,6 @@ async fn a_client_comes_back_when_its_connection_is_cut() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_shut_down_finishes_what_it_has() {
-    let platform = TestPlatform::start().await;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let gate = Arc::new(tokio::sync::Notify::new());
-    let slow = async |State(gate): State<Arc<tokio::sync::Notify>>| gate.notified().await;
-    let client = platform
-        .app()
-        .connect(Router::new().fallback(slow).with_state(Arc::clone(&gate)));
-    let client = client.with_graceful_shutdown(async { drop(stopped.await) });
-    let client = tokio::spawn(client.into_future());
-    platform.online(1).await;
-    let event = platform.trigger(EXAM).await;
-    platform
-        .until(async || {
-            platform
-                .engine()
-                .hub()
-                .sessions()
-                .iter()
-                .any(|session| session.pushed > 0)
-        })
-        .await;
-    stop.send(()).unwrap();
-    gate.notify_one();
-    let report = client.await.unwrap().unwrap();
-    assert_eq!((report.received, report.handled, report.connections), (1, 1, 1));
-    assert_eq!(platform.settled(&event).await, [DeliveryState::Delivered]);
-    platform.online(0).await;
-}
-
-#[tokio::test]
 async fn a_payload_of_3_mb_arrives_whole() {
     let platform = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 30_000).await;
     let seen = Arc::new(Mutex::new(Vec::new()));

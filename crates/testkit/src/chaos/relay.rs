@@ -1,5 +1,7 @@
 //! One persistent connection, from frame to frame: what the platform pushes goes down to the app, its acks go up.
 
+mod end;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +16,6 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use super::fault::{Cut, Fault, Stage};
 use super::pieces::{set, split};
@@ -24,8 +25,6 @@ type Socket = WebSocketStream<TcpStream>;
 
 /// A side that takes no bytes for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// A side that was sent a close frame has this long to answer it.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Events whose acks are outstanding; older ones cannot be duplicated any more.
 const UNACKED_MAX: usize = 4_096;
 /// Marks the message ids of the events that we push once more.
@@ -255,70 +254,6 @@ impl Relay {
                 self.push(vec![event]).await
             }
             _ => Ok(()),
-        }
-    }
-
-    /// One side is gone; the other is told.
-    async fn over(mut self) {
-        for socket in [&mut self.client, &mut self.platform] {
-            let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
-        }
-    }
-
-    async fn cut(mut self, cut: Cut) {
-        match cut {
-            Cut::Reset => {
-                // With it, closing discards what is unsent and sends RST.
-                let _ = self.client.get_ref().set_zero_linger();
-            }
-            Cut::End => {}
-            Cut::Close(code) => {
-                let reason = "told to close".into();
-                let frame = CloseFrame {
-                    code: code.into(),
-                    reason,
-                };
-                let closing = async {
-                    if self.client.close(Some(frame)).await.is_ok() {
-                        while let Some(Ok(_)) = self.client.next().await {}
-                    }
-                };
-                let _ = timeout(CLOSE_TIMEOUT, closing).await;
-            }
-            Cut::Silence => self.silence().await,
-            Cut::HalfOpen => {
-                let _ = timeout(CLOSE_TIMEOUT, self.platform.close(None)).await;
-                let Self {
-                    client,
-                    platform,
-                    standing,
-                    ..
-                } = self;
-                drop((platform, standing));
-                // Without its buffers, until the end of the test, when this task is dropped.
-                let _tcp = client.into_inner();
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
-    /// What the app says arrives, what the platform says does not.
-    async fn silence(&mut self) {
-        loop {
-            tokio::select! {
-                message = self.client.next() => {
-                    if self.up(message).await.is_err() {
-                        return;
-                    }
-                }
-                message = self.platform.next() => {
-                    if !matches!(message, Some(Ok(_))) {
-                        // Even the end of the connection is not told.
-                        while let Some(Ok(_)) = self.client.next().await {}
-                        return;
-                    }
-                }
-            }
         }
     }
 }
