@@ -45,7 +45,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Feeds what reads bytes from outside with bytes made up at random; needs cargo-fuzz and the nightly compiler.
+    /// Feeds what reads bytes from outside with bytes made up at random.
     Fuzz {
         /// Which targets; all of them unless some are named.
         targets: Vec<String>,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use larkspur_wire::ack::Ack;
 use larkspur_wire::endpoint::{ClientConfig, EndpointReply};
-use larkspur_wire::envelope::{CARD_V1, ChallengeReply, Incoming, Schema};
+use larkspur_wire::envelope::{CARD_V1, ChallengeReply, EnvelopeError, Incoming, Schema};
 use larkspur_wire::frame::{Frame, FrameError, HEADER_BYTES_MAX, HEADERS_MAX, Header};
 use larkspur_wire::{Reassembly, ReassemblyLimits, TimestampMs};
 
@@ -205,4 +205,14 @@ fn a_wrong_member_of_the_client_config_leaves_the_others_and_the_url() {
         ..ClientConfig::default()
     };
     assert_eq!(config, expected);
+}
+
+#[test]
+fn a_control_character_in_a_sealed_body_is_no_json() {
+    let body = "{\"encrypt\":\"AAAA\0AAA\"}";
+    assert!(matches!(
+        Incoming::parse(body.as_bytes()),
+        Err(EnvelopeError::Malformed { .. })
+    ));
+    assert!(Incoming::read(body.to_owned()).is_err());
 }
