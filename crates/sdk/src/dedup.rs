@@ -170,7 +170,8 @@ impl Dedup {
                 };
                 Ok(begin_in_memory(memory, parts, now, |memory, key| Mark::File(memory, key, file)).await)
             }
-            Store::Other(store) => self.begin_elsewhere(store, parts.join("/")).await,
+            // Boxed, like everything here that is rare and large, so that the task of an event is small.
+            Store::Other(store) => Box::pin(self.begin_elsewhere(store, parts.join("/"))).await,
         }
     }
 
@@ -213,7 +214,7 @@ async fn begin_in_memory(
             Begun::Done => return Repeat::Done,
             Begun::InFlight(ended) => {
                 let deadline = *deadline.get_or_insert_with(|| Instant::now() + PATIENCE);
-                if timeout_at(deadline, ended).await.is_err() {
+                if Box::pin(timeout_at(deadline, ended)).await.is_err() {
                     return Repeat::Busy;
                 }
             }
@@ -247,7 +248,7 @@ impl InFlight {
             #[cfg(feature = "sqlite")]
             Some(Mark::File(memory, key, file)) => {
                 let written = if handled {
-                    file.journal.done(file.parts, file.now).await
+                    Box::pin(file.journal.done(file.parts, file.now)).await
                 } else {
                     Ok(())
                 };

@@ -222,3 +222,22 @@ impl Handling {
         })
     }
 }
+
+#[cfg(all(test, not(any(feature = "metrics", feature = "sqlite"))))]
+mod tests {
+    use super::*;
+    use crate::router::Router;
+
+    #[tokio::test]
+    async fn a_task_is_small_enough_for_the_quick_part_of_the_systems_allocator() {
+        let dispatcher = Dispatcher::new(Router::new()).unwrap();
+        let body = r#"{"schema":"2.0","header":{"event_type":"a.b_v1"},"event":{}}"#;
+        let Ok(Incoming::Event(envelope)) = Incoming::read(body.to_owned()) else {
+            panic!("it is an event")
+        };
+        let handling = dispatcher.handle(envelope, Transport::Webhook, clock::now());
+        // A task has about a hundred bytes of its own, is aligned to 128, and alignment takes another 160.
+        let bytes = size_of_val(&handling);
+        assert!(bytes <= 640, "{bytes}");
+    }
+}
