@@ -15,8 +15,8 @@ const MEMORY_MB_MAX: u64 = 1_024;
 
 /// Runs each target, or those that were named, for so long.
 ///
-/// `fuzz/corpus` is read and not written; what a run finds goes to `fuzz/found`, and with `keep` the part of it that
-/// reaches code which nothing else does goes to `fuzz/corpus`.
+/// `fuzz/seeds` is read and not written; what a run finds goes to `fuzz/found`, and with `keep` the part of it that
+/// reaches code which nothing else does goes to `fuzz/seeds`.
 #[expect(clippy::print_stdout, reason = "what runs is the result")]
 pub(crate) fn run(root: &Path, targets: &[String], seconds: u64, keep: bool) -> anyhow::Result<ExitCode> {
     install(root)?;
@@ -61,8 +61,8 @@ fn all_targets(root: &Path) -> anyhow::Result<Vec<String>> {
 }
 
 fn fuzz(root: &Path, target: &str, seconds: u64, keep: bool) -> anyhow::Result<bool> {
-    let (corpus, found) = (format!("fuzz/corpus/{target}"), format!("fuzz/found/{target}"));
-    for folder in [&corpus, &found] {
+    let (seeds, found) = (format!("fuzz/seeds/{target}"), format!("fuzz/found/{target}"));
+    for folder in [&seeds, &found] {
         fs::create_dir_all(root.join(folder))?;
     }
     let limits = [
@@ -71,14 +71,14 @@ fn fuzz(root: &Path, target: &str, seconds: u64, keep: bool) -> anyhow::Result<b
         format!("-rss_limit_mb={MEMORY_MB_MAX}"),
         "-print_final_stats=1".to_owned(),
     ];
-    let mut ran = cargo(root, &["fuzz", "run", target, &found, &corpus, "--"]);
+    let mut ran = cargo(root, &["fuzz", "run", target, &found, &seeds, "--"]);
     if !ran.args(limits).status().context("cargo fuzz cannot be run")?.success() {
         return Ok(false);
     }
     if !keep {
         return Ok(true);
     }
-    let mut merged = cargo(root, &["fuzz", "run", target, &corpus, &found, "--", "-merge=1"]);
+    let mut merged = cargo(root, &["fuzz", "run", target, &seeds, &found, "--", "-merge=1"]);
     Ok(merged.status()?.success())
 }
 

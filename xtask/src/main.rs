@@ -52,7 +52,7 @@ enum Task {
         /// How long each is run.
         #[arg(long, default_value_t = 30)]
         seconds: u64,
-        /// Adds what reaches new code to `fuzz/corpus`.
+        /// Adds what reaches new code to `fuzz/seeds`.
         #[arg(long)]
         keep: bool,
     },
