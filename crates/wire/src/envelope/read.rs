@@ -125,12 +125,12 @@ fn check_size(bytes: usize) -> Result<(), EnvelopeError> {
 /// would be a fourteenth of what a webhook request costs. What is no base64 is found when it is opened.
 fn sealed_as_the_platform_writes(bytes: &[u8]) -> Option<&str> {
     let sealed = bytes.strip_prefix(br#"{"encrypt":""#)?.strip_suffix(br#""}"#)?;
-    // Without an end before the last byte, the compiler looks at many at once.
-    let is_plain = |plain, byte: &u8| plain & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\');
-    sealed
+    // Counting has no end before the last byte, so that the compiler looks at many at once.
+    let odd = sealed
         .iter()
-        .fold(true, is_plain)
-        .then(|| str::from_utf8(sealed).ok())?
+        .filter(|byte| **byte < b' ' || matches!(**byte, b'"' | b'\\'))
+        .count();
+    (odd == 0).then(|| str::from_utf8(sealed).ok())?
 }
 
 fn begins_sealed(bytes: &[u8]) -> bool {
