@@ -263,3 +263,41 @@ async fn what_became_of_events_is_counted() {
     platform.trigger(EXAM).await;
     example.line("1 handled, 1 failed, 1 without a handler").await;
 }
+
+#[tokio::test]
+async fn a_link_is_shown_as_what_it_leads_to() {
+    let platform = TestPlatform::start().await;
+    let mut example = Example::connect(&platform, "link_preview").await;
+    let link = json!({ "context": { "url": "https://example.com/tickets/7" } });
+    let called = platform.call("url.preview.get", &link).await.unwrap();
+    assert_eq!(called.answer, Some(json!({ "inline": { "title": "Ticket 7" } })));
+    example.line("somebody posted https://example.com/tickets/7").await;
+}
+
+#[tokio::test]
+async fn a_network_with_rules_of_its_own_is_no_obstacle() {
+    let platform = TestPlatform::start().await;
+    let mut example = Example::connect(&platform, "network").await;
+    platform.trigger(EXAM).await;
+    example.line(&format!("{EXAM} came through")).await;
+}
+
+#[tokio::test]
+async fn a_strict_webhook_takes_the_old_key_and_the_new_one() {
+    let platform = TestPlatform::start().await;
+    let app = platform.add_webhook_app(true).await;
+    let apps = platform.engine().apps();
+    let key = apps.get(&app).unwrap().encrypt_key.expose();
+    for keys in [
+        [("FEISHU_ENCRYPT_KEY", key), ("NEXT_KEY", "another")],
+        [("FEISHU_ENCRYPT_KEY", "another"), ("NEXT_KEY", key)],
+    ] {
+        let mut example = Example::start(&platform, &app, "webhook_strict", &keys);
+        let listening = example.line("listening on ").await;
+        platform
+            .set_url(&app, listening.trim_start_matches("listening on "))
+            .await;
+        let event = platform.trigger_for(&app, CHECK).await;
+        example.line(&format!("a check: {}", event.as_str())).await;
+    }
+}
