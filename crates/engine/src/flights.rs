@@ -155,7 +155,7 @@ impl Flights {
                 Place::Soon => {}
             }
             if timeout_at(deadline, eased).await.is_err() {
-                self.scheduler().is_slow(app);
+                self.scheduler().mark_slow(app);
                 return false;
             }
         }

@@ -134,7 +134,7 @@ impl<T> Scheduler<T> {
     }
 
     /// Nobody shall wait for this app any more, until it has taken everything that memory holds for it.
-    pub fn is_slow(&mut self, app: &AppId) {
+    pub fn mark_slow(&mut self, app: &AppId) {
         if let Some(lane) = self.lanes.get_mut(app) {
             lane.is_slow = true;
         }

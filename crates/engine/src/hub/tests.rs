@@ -65,6 +65,11 @@ fn event(payload: impl Into<Bytes>) -> SessionPush {
     }
 }
 
+/// Waits until a session ends, on the paused clock for however long.
+async fn ended(watcher: &mut broadcast::Receiver<Activity>) {
+    while !matches!(watcher.recv().await.unwrap(), Activity::SessionClosed { .. }) {}
+}
+
 /// Waits for a condition, for at most 5 s.
 async fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let mut looks = tokio::time::interval(Duration::from_millis(1));

@@ -242,7 +242,7 @@ fn nobody_waits_for_an_app_that_fails_or_that_is_slow() {
     scheduler.ended(&app(1), 1, false, at);
     publish(&mut scheduler, &app(1), 0, at).unwrap();
     assert_eq!(scheduler.reserve(&app(1), at), Place::OnDisk);
-    scheduler.is_slow(&app(2));
+    scheduler.mark_slow(&app(2));
     assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
     for _ in 0..QUEUE_MAX / 2 {
         scheduler.ended(&app(2), 1, true, at);

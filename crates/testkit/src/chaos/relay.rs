@@ -97,8 +97,8 @@ impl Relay {
             let due = self.delayed.iter().map(|(at, ..)| *at).min();
             let passed = tokio::select! {
                 Ok(cut) = self.cuts.recv() => Err(End::Cut(cut)),
-                message = self.platform.next() => self.down(message).await,
-                message = self.client.next() => self.up(message).await,
+                message = self.platform.next() => self.pass(message, To::Client).await,
+                message = self.client.next() => self.pass(message, To::Platform).await,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.release().await,
             };
             match passed {
@@ -129,20 +129,19 @@ impl Relay {
         Ok(())
     }
 
-    /// Something from the platform.
-    async fn down<E>(&mut self, message: Option<Result<Message, E>>) -> Result<(), End> {
+    /// Something from one side, on its way to the other.
+    async fn pass<E>(&mut self, message: Option<Result<Message, E>>, to: To) -> Result<(), End> {
         let Some(Ok(message)) = message else {
             return Err(End::Over);
         };
-        let frame = match &message {
-            Message::Binary(bytes) => Frame::read(bytes.clone()).ok(),
-            // The library answers these itself.
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            _ => None,
-        };
-        match frame {
-            Some(frame) if frame.kind() == Kind::Event => self.event(frame).await,
-            _ => self.send(To::Client, message).await,
+        // The library answers these itself.
+        if message.is_ping() || message.is_pong() {
+            return Ok(());
+        }
+        match (event_in(&message), to) {
+            (Some(frame), To::Client) => self.event(frame).await,
+            (Some(frame), To::Platform) => self.ack(frame, message).await,
+            (None, to) => self.send(to, message).await,
         }
     }
 
@@ -208,22 +207,6 @@ impl Relay {
         self.unacked.insert(id.to_owned(), frame.clone());
     }
 
-    /// Something from the app.
-    async fn up<E>(&mut self, message: Option<Result<Message, E>>) -> Result<(), End> {
-        let Some(Ok(message)) = message else {
-            return Err(End::Over);
-        };
-        let frame = match &message {
-            Message::Binary(bytes) => Frame::read(bytes.clone()).ok(),
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
-            _ => None,
-        };
-        match frame {
-            Some(frame) if frame.kind() == Kind::Event => self.ack(frame, message).await,
-            _ => self.send(To::Platform, message).await,
-        }
-    }
-
     async fn ack(&mut self, frame: Frame, message: Message) -> Result<(), End> {
         let id = frame.header("message_id").unwrap_or_default();
         if id.ends_with(AGAIN) {
@@ -256,4 +239,14 @@ impl Relay {
             _ => Ok(()),
         }
     }
+}
+
+/// The frame in a message, if it is an event or its ack.
+fn event_in(message: &Message) -> Option<Frame> {
+    let Message::Binary(bytes) = message else {
+        return None;
+    };
+    Frame::read(bytes.clone())
+        .ok()
+        .filter(|frame| frame.kind() == Kind::Event)
 }

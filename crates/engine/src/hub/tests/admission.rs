@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use larkspur_platform::{Assumptions, SessionSettings};
 use larkspur_wire::AppId;
+use tokio::sync::broadcast;
+use tokio::time::{Instant, timeout};
 
 use super::client::{Client, admitted, query, query_of};
-use super::{app, base, hub, hub_with, wait_for};
+use super::{app, base, ended, hub, hub_with, wait_for, watched_hub};
+use crate::activity::Activity;
 use crate::hub::{EndpointRefusal, HandshakeRefusal, Hub};
 
 /// A hub that lets each app have one connection.
 fn narrow_hub(assumptions: Assumptions) -> Hub {
-    hub_with(
-        SessionSettings {
-            per_app_max: 1,
-            ..SessionSettings::default()
-        },
-        assumptions,
-    )
+    watched_narrow_hub(assumptions).0
+}
+
+fn watched_narrow_hub(assumptions: Assumptions) -> (Hub, broadcast::Receiver<Activity>) {
+    let settings = SessionSettings {
+        per_app_max: 1,
+        ..SessionSettings::default()
+    };
+    watched_hub(settings, assumptions)
 }
 
 #[tokio::test]
@@ -152,15 +157,16 @@ async fn a_handshake_counts_until_it_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_silent_for_the_idle_time_is_dead() {
-    let hub = narrow_hub(Assumptions {
+    let (hub, mut watcher) = watched_narrow_hub(Assumptions {
         idle_timeout_seconds: 90,
         ..Assumptions::default()
     });
     // Never reads, so it answers no probe, and its pipe is never closed: a half-open connection.
     let client = Client::connect(&hub, &app()).await;
-    tokio::time::sleep(Duration::from_secs(89)).await;
-    assert_eq!(hub.online(&app()), 1);
-    tokio::time::sleep(Duration::from_secs(40)).await;
+    let silent_since = Instant::now();
+    ended(&mut watcher).await;
+    let silent = silent_since.elapsed().as_secs();
+    assert!((89..=129).contains(&silent), "{silent} s");
     assert_eq!(hub.online(&app()), 0);
     hub.issue_url(&app(), &base()).unwrap();
     drop(client);
@@ -168,25 +174,29 @@ async fn a_connection_that_is_silent_for_the_idle_time_is_dead() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_only_answers_probes_is_alive() {
-    let hub = narrow_hub(Assumptions {
+    let (hub, mut watcher) = watched_narrow_hub(Assumptions {
         idle_timeout_seconds: 90,
         ..Assumptions::default()
     });
     let mut client = Client::connect(&hub, &app()).await;
     let reading = tokio::spawn(async move { client.next().await });
-    tokio::time::sleep(Duration::from_hours(24)).await;
+    timeout(Duration::from_hours(24), ended(&mut watcher))
+        .await
+        .unwrap_err();
     assert_eq!(hub.online(&app()), 1);
     assert!(!reading.is_finished());
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_an_idle_time_silence_is_no_sign_of_death() {
-    let hub = narrow_hub(Assumptions {
+    let (hub, mut watcher) = watched_narrow_hub(Assumptions {
         idle_timeout_seconds: 0,
         ..Assumptions::default()
     });
     let client = Client::connect(&hub, &app()).await;
-    tokio::time::sleep(Duration::from_hours(24)).await;
+    timeout(Duration::from_hours(24), ended(&mut watcher))
+        .await
+        .unwrap_err();
     assert_eq!(hub.online(&app()), 1);
     drop(client);
 }

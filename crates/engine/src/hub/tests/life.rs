@@ -5,10 +5,11 @@ use std::time::Duration;
 use larkspur_platform::{Assumptions, SessionSettings};
 use larkspur_wire::AppId;
 use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Client, admitted, query};
-use super::{app, base, event, hub, hub_with, wait_for, watched_hub};
+use super::{app, base, ended, event, hub, hub_with, wait_for, watched_hub};
 use crate::activity::Activity;
 use crate::hub::{EndpointRefusal, HandshakeRefusal};
 
@@ -61,9 +62,7 @@ async fn closing_an_app_ends_its_sessions_and_takes_its_tickets_back() {
     assert_eq!(hub.admit(&ticket).unwrap_err(), HandshakeRefusal::BadTicket);
     // A session that was just being opened ends as soon as it begins.
     let (_ours, theirs) = tokio::io::duplex(64);
-    tokio::time::timeout(GRACE, hub.run(opening, theirs, None))
-        .await
-        .unwrap();
+    timeout(GRACE, hub.run(opening, theirs, None)).await.unwrap();
     assert_eq!((hub.online(&app()), hub.online(&other)), (0, 1));
 }
 
@@ -87,11 +86,11 @@ async fn a_client_that_closes_gets_its_code_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_is_dropped_in_the_end() {
-    let hub = hub();
+    let (hub, mut watcher) = watched_hub(SessionSettings::default(), Assumptions::default());
     let _client = Client::connect_with(&hub, &app(), 64).await;
     hub.push(&app(), event(vec![b' '; 10_000])).await.outcome.unwrap_err();
     assert_eq!(hub.online(&app()), 1);
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    timeout(Duration::from_secs(10), ended(&mut watcher)).await.unwrap();
     assert_eq!(hub.online(&app()), 0);
 }
 

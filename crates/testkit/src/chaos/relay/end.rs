@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use super::Relay;
+use super::{Relay, To};
 use crate::chaos::fault::Cut;
 
 /// A side that was sent a close frame has this long to answer it.
@@ -62,7 +62,7 @@ impl Relay {
         loop {
             tokio::select! {
                 message = self.client.next() => {
-                    if self.up(message).await.is_err() {
+                    if self.pass(message, To::Platform).await.is_err() {
                         return;
                     }
                 }
