@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use larkspur_platform::{
-    Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, order_key, resolve,
+    Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, check, order_key,
+    resolve,
 };
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, Start, StoreError};
 use larkspur_wire::{AppId, EventId, EventType, TimestampMs};
@@ -80,6 +81,7 @@ struct Prepared {
     event: NewEvent,
     row: Arc<EventRow>,
     plan: Plan,
+    explanations: Option<Vec<Explanation>>,
 }
 
 impl Engine {
@@ -96,7 +98,8 @@ impl Engine {
         let mut places = Places::new(self);
         let mut prepared = Vec::with_capacity(publications.len());
         for publication in publications {
-            prepared.push(self.prepare(publication, &mut bound_here, &mut places).await?);
+            let one = self.prepare(publication, explain, &mut bound_here, &mut places);
+            prepared.push(one.await?);
         }
         let events = prepared
             .iter()
@@ -109,7 +112,7 @@ impl Engine {
         let finish = |one: Result<Prepared, PublishError>| {
             let one = one?;
             let accepted = accepted.next().unwrap_or(Accepted::Conflict);
-            self.finish(one, accepted, explain)
+            self.finish(one, accepted)
         };
         let answers: Vec<_> = prepared.into_iter().map(finish).collect();
         add(
@@ -122,6 +125,7 @@ impl Engine {
     async fn prepare(
         &self,
         publication: Publication<'_>,
+        explain: bool,
         bound_here: &mut HashMap<BindingKey, AppId>,
         places: &mut Places<'_>,
     ) -> Result<Result<Prepared, PublishError>, StoreError> {
@@ -141,7 +145,7 @@ impl Engine {
             Ok(audience) => audience,
             Err(refused) => return Ok(Err(refused)),
         };
-        let plan = self.plan(&publication, &audience, &apps);
+        let (plan, explanations) = self.plan(&publication, &audience, &apps, explain);
         let binds = match (&audience, plan.deliveries.is_empty()) {
             (Audience::Only(app_id), false) => binds(&publication)
                 .into_iter()
@@ -150,10 +154,16 @@ impl Engine {
             _ => Vec::new(),
         };
         bound_here.extend(binds.iter().cloned());
-        Ok(Ok(self.planned(publication, plan, binds, places).await))
+        Ok(Ok(self.planned(publication, plan, explanations, binds, places).await))
     }
 
-    fn plan(&self, publication: &Publication<'_>, audience: &Audience, apps: &Apps) -> Plan {
+    fn plan(
+        &self,
+        publication: &Publication<'_>,
+        audience: &Audience,
+        apps: &Apps,
+        explain: bool,
+    ) -> (Plan, Option<Vec<Explanation>>) {
         let subscribed = Subscribed::of(&self.settings().publish, publication, apps);
         let subject = Subject {
             event_type: &publication.event_type,
@@ -162,13 +172,16 @@ impl Engine {
             audience,
             resource_subscribed: subscribed.as_ref().map(|subscribed| subscribed as _),
         };
-        Plan::new(&subject, apps.iter())
+        let plan = Plan::new(&subject, apps.iter());
+        let explanations = explain.then(|| explanations(&subject, &plan));
+        (plan, explanations)
     }
 
     async fn planned(
         &self,
         publication: Publication<'_>,
         plan: Plan,
+        explanations: Option<Vec<Explanation>>,
         binds: Vec<(BindingKey, AppId)>,
         places: &mut Places<'_>,
     ) -> Prepared {
@@ -203,11 +216,17 @@ impl Engine {
             event,
             row: Arc::new(row),
             plan,
+            explanations,
         }
     }
 
-    fn finish(&self, one: Prepared, accepted: Accepted, explain: bool) -> Result<Published, PublishError> {
-        let Prepared { event, row, plan } = one;
+    fn finish(&self, one: Prepared, accepted: Accepted) -> Result<Published, PublishError> {
+        let Prepared {
+            event,
+            row,
+            plan,
+            explanations,
+        } = one;
         if accepted != Accepted::New {
             let leased = event.deliveries.iter().filter(|one| one.start == Start::Leased);
             leased.for_each(|one| self.give_back(&one.app_id));
@@ -227,7 +246,7 @@ impl Engine {
                 .map(|(id, app_id)| self.published(id, app_id))
                 .collect(),
             refused: plan.refused_by_gate(),
-            explanations: explain.then(|| explanations(&plan)),
+            explanations,
             warnings: plan.warnings,
         };
         if repeated {
@@ -290,24 +309,20 @@ pub(crate) fn mode(app: &App) -> Mode {
         .unwrap_or_default()
 }
 
-fn explanations(plan: &Plan) -> Vec<Explanation> {
+fn explanations(subject: &Subject<'_>, plan: &Plan) -> Vec<Explanation> {
     let explain = |app: &App, verdict| Explanation {
         app_id: app.id.clone(),
         app_name: app.name.clone(),
         verdict,
     };
     let delivered = plan.deliveries.iter().map(|planned| {
-        explain(
-            &planned.app,
-            ExplainedVerdict::Delivered {
-                withheld: planned.withheld.clone(),
-            },
-        )
+        let withheld = planned.withheld.clone();
+        explain(&planned.app, ExplainedVerdict::Delivered { withheld })
     });
-    let refused = plan
-        .refused
-        .iter()
-        .map(|(app, refusal)| explain(app, ExplainedVerdict::Refused(refusal.clone())));
+    let refused = plan.refused.iter().filter_map(|(app, _)| {
+        let refusal = check(subject, app).err()?;
+        Some(explain(app, ExplainedVerdict::Refused(refusal)))
+    });
     let mut all: Vec<_> = delivered.chain(refused).collect();
     all.sort_by(|a, b| a.app_id.cmp(&b.app_id));
     all

@@ -12,6 +12,9 @@ use crate::engine::Engine;
 
 /// One commit takes this many.
 const BATCH_MAX: usize = 512;
+/// What ended this long ago at most is written down with what ends meanwhile: nobody waits for it, and a commit of each
+/// would cost more than the push.
+const GATHER: Duration = Duration::from_millis(5);
 /// A store that failed is asked again after this long. Pushing comes to rest meanwhile, when enough attempts wait.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -31,6 +34,17 @@ pub(crate) async fn run(engine: Engine, mut waiting: mpsc::Receiver<Settled>, se
             () = settled.cancelled(), if !waiting.is_closed() => {
                 waiting.close();
                 continue;
+            }
+        }
+        if !batch.iter().any(|one| one.settlement.in_order) {
+            tokio::select! {
+                () = sleep(GATHER) => {}
+                () = settled.cancelled() => {}
+            }
+            while batch.len() < BATCH_MAX
+                && let Ok(one) = waiting.try_recv()
+            {
+                batch.push(one);
             }
         }
         let due: Vec<_> = batch.iter().filter_map(|one| due(&engine, one)).collect();

@@ -15,7 +15,7 @@ use larkspur_wire::{AppId, EventId, EventType, TenantKey, TimestampMs, hex};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::gate::{Audience, Subject};
+use crate::gate::{Audience, Subject, check};
 use crate::plan::{Plan, Planned};
 use crate::projection::project;
 use crate::publication::{PublishError, check_payload, check_verified};
@@ -103,7 +103,7 @@ impl<'a> Call<'a> {
             (0, Some(app_id)) if plan.refused.is_empty() => {
                 return Err(PublishError::UnknownApp { app_id: app_id.clone() }.into());
             }
-            (0, _) => return Err(self.refused(plan)),
+            (0, _) => return Err(self.refused(&subject, plan)),
             _ => {
                 let apps = plan.deliveries.into_iter().map(|planned| planned.app.id.clone());
                 return Err(CallRefusal::Ambiguous {
@@ -118,16 +118,16 @@ impl<'a> Call<'a> {
     }
 
     /// Of the apps that do not answer, the one that came furthest tells most.
-    fn refused(&self, plan: Plan) -> CallRefusal {
+    fn refused(&self, subject: &Subject<'_>, plan: Plan) -> CallRefusal {
         let event_type = self.event_type.clone();
-        let furthest = plan.refused.into_iter().max_by_key(|(_, refusal)| refusal.gate);
-        match furthest {
-            Some((app, refusal)) => CallRefusal::Gate {
+        let furthest = plan.refused.into_iter().max_by_key(|(_, gate)| *gate);
+        match furthest.map(|(app, _)| (app.id.clone(), check(subject, &app))) {
+            Some((app_id, Err(refusal))) => CallRefusal::Gate {
                 event_type,
-                app_id: app.id.clone(),
+                app_id,
                 refusal,
             },
-            None => CallRefusal::NoApp { event_type },
+            _ => CallRefusal::NoApp { event_type },
         }
     }
 

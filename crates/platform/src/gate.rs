@@ -1,11 +1,16 @@
 //! The gates between an event and an app, in order; the first that says no names the reason and the fix.
 
+mod refusal;
+
 use std::fmt;
 
 use larkspur_catalog::{AppType, EventTypeFacts, Kind, Schema, ScopeRule};
-use larkspur_store::{App, AppConfig, AppKind, Mode, Subscriptions};
+use larkspur_store::{App, AppConfig, AppKind, AppVersion, Mode, Subscriptions};
 use larkspur_wire::{AppId, EventType, TenantKey};
 use serde::{Deserialize, Serialize};
+
+pub use refusal::Refusal;
+pub(crate) use refusal::quoted;
 
 /// What an event must pass to reach an app, in the order it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,17 +59,6 @@ impl fmt::Display for Gate {
     }
 }
 
-/// Why an app does not get an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The first gate that said no.
-    pub gate: Gate,
-    /// What it found.
-    pub reason: String,
-    /// What would open it.
-    pub fix: String,
-}
-
 /// Who an event is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -95,51 +89,92 @@ pub trait ResourceSubscribed: fmt::Debug {
     fn contains(&self, app: &AppId) -> bool;
 }
 
-/// Asks every gate about one app; the first that says no ends it.
+/// What is in the way, and not yet in words: most events are refused for most apps, and nobody asks why.
+#[derive(Clone, Copy, Debug)]
+enum Obstacle<'a> {
+    /// The event is for this app alone.
+    OtherAudience(&'a AppId),
+    OtherAppType,
+    /// For this tenant.
+    NotInstalled(&'a TenantKey),
+    NotPublished,
+    /// In this version.
+    NotSubscribed(&'a AppVersion),
+    NoRequestUrl,
+    WebhookOnly,
+    /// None of these.
+    NoScope(&'a [String]),
+    NoResourceSubscription,
+}
+
+impl Obstacle<'_> {
+    fn gate(self) -> Gate {
+        match self {
+            Self::OtherAudience(_) => Gate::Audience,
+            Self::OtherAppType => Gate::AppType,
+            Self::NotInstalled(_) => Gate::Installed,
+            Self::NotPublished => Gate::Published,
+            Self::NotSubscribed(_) | Self::NoRequestUrl | Self::WebhookOnly => Gate::Subscribed,
+            Self::NoScope(_) => Gate::Scope,
+            Self::NoResourceSubscription => Gate::ResourceSubscription,
+        }
+    }
+}
+
+/// Asks every gate about one app; the first that says no ends it, with its reason and what would open it.
 pub fn check(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
-    audience(subject, app)?;
-    app_type(subject, app)?;
-    installed(subject, app)?;
-    let Some(version) = &app.published else {
-        return refuse(
-            Gate::Published,
-            "the app has no published version".to_owned(),
-            "publish a version of the app".to_owned(),
-        );
-    };
-    subscribed(subject, app)?;
-    scope(subject, &version.config.scopes)?;
-    resource(subject, app)
+    walk(subject, app).map_err(|obstacle| Refusal::new(obstacle, subject, app))
 }
 
-fn refuse(gate: Gate, reason: String, fix: String) -> Result<(), Refusal> {
-    Err(Refusal { gate, reason, fix })
+/// The same without the words.
+pub(crate) fn closed(subject: &Subject<'_>, app: &App) -> Option<Gate> {
+    walk(subject, app).err().map(Obstacle::gate)
 }
 
-fn audience(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
+fn walk<'a>(subject: &Subject<'a>, app: &'a App) -> Result<(), Obstacle<'a>> {
+    let facts = subject.facts;
     match subject.audience {
-        Audience::Only(only) if *only != app.id => refuse(
-            Gate::Audience,
-            format!("the event is for `{only}` alone"),
-            "bind what the event names to this app, or publish it with this `app_id`".to_owned(),
-        ),
+        Audience::Only(only) if *only != app.id => return Err(Obstacle::OtherAudience(only)),
+        _ => {}
+    }
+    if !allows(facts, app.kind) {
+        return Err(Obstacle::OtherAppType);
+    }
+    match subject.tenant_key {
+        Some(tenant) if !app.tenants.contains(tenant) => return Err(Obstacle::NotInstalled(tenant)),
+        _ => {}
+    }
+    let Some(version) = &app.published else {
+        return Err(Obstacle::NotPublished);
+    };
+    subscribed(subject, app, version)?;
+    let held = |scope: &String| version.config.scopes.contains(scope.as_str());
+    match &facts.scopes {
+        ScopeRule::AnyOf(scopes) if !scopes.iter().any(held) => return Err(Obstacle::NoScope(scopes)),
+        _ => {}
+    }
+    match subject.resource_subscribed {
+        Some(subscribed) if !subscribed.contains(&app.id) => Err(Obstacle::NoResourceSubscription),
         _ => Ok(()),
     }
 }
 
-fn app_type(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
-    if allows(subject.facts, app.kind) {
-        return Ok(());
+fn subscribed<'a>(subject: &Subject<'_>, app: &App, version: &'a AppVersion) -> Result<(), Obstacle<'a>> {
+    let facts = subject.facts;
+    let subscribed = subscriptions(facts, &version.config);
+    if !facts.auto_subscribed && !subscribed.types.contains(subject.event_type) {
+        return Err(Obstacle::NotSubscribed(version));
     }
-    let (this, other) = match app.kind {
-        AppKind::Custom => ("custom", "store"),
-        AppKind::Store => ("store", "custom"),
+    let (is_callback, url) = match facts.kind {
+        Kind::Event => (false, &app.event_url),
+        Kind::Callback => (true, &app.callback_url),
     };
-    refuse(
-        Gate::AppType,
-        format!("`{}` does not go to {this} apps", subject.event_type),
-        format!("receive it with a {other} app"),
-    )
+    match subscribed.mode {
+        Mode::Webhook if url.is_none() => Err(Obstacle::NoRequestUrl),
+        // The only callback of schema 1.0 is that of old cards.
+        Mode::Websocket if is_callback && facts.schema == Schema::V1 => Err(Obstacle::WebhookOnly),
+        Mode::Webhook | Mode::Websocket => Ok(()),
+    }
 }
 
 /// Whether a type may go to apps of this kind; what is not documented is allowed.
@@ -158,94 +193,10 @@ pub(crate) fn catalogue_type(kind: AppKind) -> AppType {
     }
 }
 
-fn installed(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
-    match subject.tenant_key {
-        Some(tenant) if !app.tenants.contains(tenant) => refuse(
-            Gate::Installed,
-            format!("tenant `{tenant}` has not installed the app"),
-            "add the tenant to the app's tenants".to_owned(),
-        ),
-        _ => Ok(()),
-    }
-}
-
 /// The subscriptions that count for a type: events and callbacks have their own.
 pub(crate) fn subscriptions<'a>(facts: &EventTypeFacts, config: &'a AppConfig) -> &'a Subscriptions {
     match facts.kind {
         Kind::Event => &config.events,
         Kind::Callback => &config.callbacks,
-    }
-}
-
-fn subscribed(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
-    let event_type = subject.event_type;
-    let Some(version) = &app.published else { return Ok(()) };
-    let subscriptions_of = |config| subscriptions(subject.facts, config);
-    let published = subscriptions_of(&version.config);
-    if !subject.facts.auto_subscribed && !published.types.contains(event_type) {
-        let drafted = subscriptions_of(&app.draft).types.contains(event_type);
-        let fix = match (drafted, subject.facts.kind) {
-            (true, _) => "publish a version of the app",
-            (false, Kind::Event) => "subscribe to the type and publish a version",
-            (false, Kind::Callback) => "subscribe to it among the callbacks and publish a version",
-        };
-        return refuse(
-            Gate::Subscribed,
-            format!("version {} does not subscribe to `{event_type}`", version.number),
-            fix.to_owned(),
-        );
-    }
-    let (kind, url) = match subject.facts.kind {
-        Kind::Event => ("events", &app.event_url),
-        Kind::Callback => ("callbacks", &app.callback_url),
-    };
-    match (published.mode, url) {
-        (Mode::Webhook, None) => refuse(
-            Gate::Subscribed,
-            format!("the app receives {kind} by webhook and has no request URL for them"),
-            format!("set the request URL for {kind}, or choose the persistent connection"),
-        ),
-        // The only callback of schema 1.0 is that of old cards.
-        (Mode::Websocket, _) if subject.facts.kind == Kind::Callback && subject.facts.schema == Schema::V1 => refuse(
-            Gate::Subscribed,
-            format!("`{event_type}` goes by webhook only, and the app receives callbacks over a persistent connection"),
-            "choose webhook for the app's callbacks, or send cards that call back with `card.action.trigger`"
-                .to_owned(),
-        ),
-        _ => Ok(()),
-    }
-}
-
-fn scope(subject: &Subject<'_>, held: &std::collections::BTreeSet<larkspur_wire::Scope>) -> Result<(), Refusal> {
-    match &subject.facts.scopes {
-        ScopeRule::AnyOf(scopes) if !scopes.iter().any(|scope| held.contains(scope.as_str())) => refuse(
-            Gate::Scope,
-            format!("the app holds none of {}", quoted(scopes)),
-            "add one of them to the app's scopes and publish a version".to_owned(),
-        ),
-        _ => Ok(()),
-    }
-}
-
-/// Names in back ticks, with commas.
-pub(crate) fn quoted<T: fmt::Display>(names: &[T]) -> String {
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn resource(subject: &Subject<'_>, app: &App) -> Result<(), Refusal> {
-    match subject.resource_subscribed {
-        Some(subscribed) if !subscribed.contains(&app.id) => refuse(
-            Gate::ResourceSubscription,
-            format!(
-                "`{}` needs a subscription to the resource itself, and the app has none",
-                subject.event_type
-            ),
-            "subscribe the app to the resource".to_owned(),
-        ),
-        _ => Ok(()),
     }
 }

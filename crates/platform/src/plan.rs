@@ -6,15 +6,15 @@ use std::sync::Arc;
 use larkspur_catalog::ScopeRule;
 use larkspur_store::{App, Mode};
 
-use crate::gate::{self, Gate, Refusal, Subject};
+use crate::gate::{self, Gate, Subject};
 
 /// What becomes of one event.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// One per app that gets it, in order of app id.
     pub deliveries: Vec<Planned>,
-    /// The apps that do not get it, in order of app id.
-    pub refused: Vec<(Arc<App>, Refusal)>,
+    /// The apps that do not get it, in order of app id, and the first gate that says no; [`check`](crate::check) says why.
+    pub refused: Vec<(Arc<App>, Gate)>,
     /// What could not be checked because it is not documented.
     pub warnings: Vec<String>,
 }
@@ -38,9 +38,9 @@ impl Plan {
             ..Self::default()
         };
         for app in apps {
-            match gate::check(subject, app) {
-                Ok(()) => plan.deliveries.push(planned(subject, app)),
-                Err(refusal) => plan.refused.push((Arc::clone(app), refusal)),
+            match gate::closed(subject, app) {
+                None => plan.deliveries.push(planned(subject, app)),
+                Some(gate) => plan.refused.push((Arc::clone(app), gate)),
             }
         }
         plan
@@ -49,8 +49,8 @@ impl Plan {
     /// How many apps each gate refused; every gate is there, also with none.
     pub fn refused_by_gate(&self) -> BTreeMap<Gate, u32> {
         let mut counts: BTreeMap<Gate, u32> = Gate::ALL.into_iter().map(|gate| (gate, 0)).collect();
-        for (_, refusal) in &self.refused {
-            *counts.entry(refusal.gate).or_default() += 1;
+        for (_, gate) in &self.refused {
+            *counts.entry(*gate).or_default() += 1;
         }
         counts
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use larkspur_catalog::Catalog;
 use larkspur_platform::{
     AppChange, AppError, Audience, Entropy, Gate, NewApp, Plan, Publication, PublishError, PublishSettings,
-    ResourceSubscribed, Rules, Selection, Subject, SubscriptionChange, UnverifiedTypes, change_app, create_app,
+    ResourceSubscribed, Rules, Selection, Subject, SubscriptionChange, UnverifiedTypes, change_app, check, create_app,
     publish_app, resolve,
 };
 use larkspur_store::{App, AppKind, BindingKey, Mode};
@@ -79,10 +79,12 @@ fn verdict(event_type: &str, app: App, audience: &Audience) -> Result<Vec<String
     };
     let mut plan = Plan::new(&subject, [&Arc::new(app)]);
     match plan.refused.pop() {
-        Some((_, refusal)) => {
+        Some((app, gate)) => {
+            let refusal = check(&subject, &app).unwrap_err();
             assert!(!refusal.reason.is_empty() && !refusal.fix.is_empty());
             assert_eq!(plan.refused_by_gate().len(), Gate::ALL.len());
-            Err(refusal.gate)
+            assert_eq!(refusal.gate, gate);
+            Err(gate)
         }
         None => Ok(plan.deliveries.pop().unwrap().withheld),
     }
@@ -173,10 +175,7 @@ fn the_resource_is_asked_for_last() {
         audience: &Audience::Everyone,
         resource_subscribed: Some(&Nobody),
     };
-    assert_eq!(
-        Plan::new(&subject, [&app]).refused[0].1.gate,
-        Gate::ResourceSubscription
-    );
+    assert_eq!(Plan::new(&subject, [&app]).refused[0].1, Gate::ResourceSubscription);
 }
 
 #[test]

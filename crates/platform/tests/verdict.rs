@@ -176,7 +176,7 @@ proptest! {
         for (app, dice) in apps.iter().zip(&dice) {
             let gets = plan.deliveries.iter().filter(|planned| planned.app.id == app.id).count();
             let refusals: Vec<_> = plan.refused.iter().filter(|(refused, _)| refused.id == app.id).collect();
-            let planned = refusals.first().map(|(_, refusal)| refusal.gate);
+            let planned = refusals.first().map(|(_, gate)| *gate);
             prop_assert_eq!(gets + refusals.len(), 1);
             prop_assert_eq!(planned, expected(dice, app, facts, &subject));
             // A retry walks the same gates.

@@ -32,6 +32,8 @@ struct Waiting {
     accepts: VecDeque<(usize, Box<dyn Job>)>,
     accept_bytes: usize,
     closed: bool,
+    /// Whether the writer waits for a job.
+    idle: bool,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -89,15 +91,21 @@ impl Lanes {
             }
             Lane::First => waiting.first.push_back(job),
         }
+        let idle = waiting.idle;
         drop(waiting);
-        self.changed.notify_one();
+        if idle {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
     /// Takes what goes into the next transaction, and waits when there is nothing. `None` when the lanes are closed and
     /// empty.
     pub(crate) fn take(&self) -> Option<Vec<Box<dyn Job>>> {
-        let idle = |waiting: &mut Waiting| !waiting.closed && waiting.first.is_empty() && waiting.accepts.is_empty();
+        let idle = |waiting: &mut Waiting| {
+            waiting.idle = !waiting.closed && waiting.first.is_empty() && waiting.accepts.is_empty();
+            waiting.idle
+        };
         let mut waiting = self
             .changed
             .wait_while(self.lock(), idle)
