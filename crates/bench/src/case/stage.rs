@@ -126,9 +126,14 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Makes an app that the sink serves.
+    /// Makes an app that the sink serves, at an address of its own, as apps have: connections of one are of no use to
+    /// another.
     pub(super) async fn webhook(&self, number: usize, tenant: usize) -> Result<()> {
-        let url = format!("http://{}/hook/{number}", self.listening.plain);
+        let [high, low] = u16::try_from(number + 1)?.to_be_bytes();
+        let url = format!(
+            "http://127.0.{high}.{low}:{}/hook/{number}",
+            self.listening.plain.port()
+        );
         self.platform.app(number, tenant, &Mode::Webhook { url }).await?;
         Ok(())
     }

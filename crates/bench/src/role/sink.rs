@@ -79,9 +79,10 @@ struct State {
 
 pub(super) async fn run(spec: Spec) -> Result<()> {
     let socket = TcpSocket::new_v4()?;
-    socket.bind((std::net::Ipv4Addr::LOCALHOST, 0).into())?;
+    // All of 127.0.0.0/8, since each app has an address of its own there.
+    socket.bind((std::net::Ipv4Addr::UNSPECIFIED, 0).into())?;
     let listener = socket.listen(BACKLOG)?;
-    let plain = listener.local_addr()?;
+    let plain = (std::net::Ipv4Addr::LOCALHOST, listener.local_addr()?.port()).into();
     let sink = Rc::new(Sink {
         encrypt_key: Secret::from(spec.encrypt_key),
         state: RefCell::new(State {
