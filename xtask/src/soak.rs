@@ -10,7 +10,7 @@ const SECONDS: &str = "LARKSPUR_SOAK_SECONDS";
 
 /// Lets so many seconds pass on the platform while its client is cut every few seconds.
 pub(crate) fn run(root: &Path, seconds: u64) -> anyhow::Result<ExitCode> {
-    let arguments = ["test", "-p", "larkspur-testkit", "--test", "soak", "--", "--nocapture"];
+    let arguments = ["test", "-p", "larkspur-testkit", "--test", "soak"];
     let mut cargo = Command::new("cargo");
     let ran = cargo
         .args(arguments)

@@ -26,7 +26,7 @@ async fn too_late(_: Event<ActionTrigger>, State(gate): State<Gate>) {
 /// bytes; an answer that is late is what Feishu shows as 200341.
 #[tokio::test]
 async fn card_both_transports() {
-    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 1_000).await;
+    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 3_000).await;
     let router = Router::new().on(on_tap);
     let tap = json!({ "action": { "name": "批准 \"now\"" } });
     let answer = Some(json!({ "toast": { "content": "批准 \"now\"" } }));

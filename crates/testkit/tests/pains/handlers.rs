@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use larkspur::{Inbox, Meta, Router, State};
 use larkspur_testkit::{Client, Cut, DeliveryState, TestPlatform};
 
-use crate::{EXAM, FIRST_RUNG, Gate, Journal, patient, until};
+use crate::{EXAM, Gate, Journal, patient, until};
 
 const OTHER: &str = "hire.eco_background_check.created_v1";
 
@@ -58,7 +58,7 @@ async fn panic_handler() {
 /// Seen of larksuite-oapi-sdk-rs: a lost connection cancels the handlers that run, half-way through what they do.
 #[tokio::test]
 async fn disconnect_mid_handler() {
-    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 200).await;
+    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 1_000).await;
     let gate = Gate::shut();
     let _bot = lab.client(Router::new().fallback(wait).with_state(gate.clone())).await;
     let event = lab.trigger(EXAM).await;
@@ -70,7 +70,7 @@ async fn disconnect_mid_handler() {
     lab.online(1).await;
     gate.open(1);
     until("the handler finishes", || gate.through() == 1).await;
-    lab.advance(FIRST_RUNG);
+    lab.drained().await;
     assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
     assert_eq!(lab.handled(&event), 1, "the repeat is known");
 }
@@ -148,7 +148,7 @@ fn blocking_handler() {
 /// inbox: the platform pushes once, and what fails is tried again here.
 #[tokio::test]
 async fn inbox_takes_what_is_slow() {
-    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 500).await;
+    let lab = patient().await;
     let folder = tempfile::tempdir().unwrap();
     let inbox = Inbox::open(folder.path().join("inbox.db")).unwrap();
     let gate = Gate::shut();

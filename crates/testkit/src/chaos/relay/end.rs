@@ -50,9 +50,9 @@ impl Relay {
                     ..
                 } = self;
                 drop((platform, standing));
-                // Without its buffers, until the end of the test, when this task is dropped.
-                let _tcp = client.into_inner();
-                std::future::pending::<()>().await;
+                // Without its buffers, until the app itself gives it up.
+                let mut tcp = client.into_inner();
+                let _ = tokio::io::copy(&mut tcp, &mut tokio::io::sink()).await;
             }
         }
     }
