@@ -1,17 +1,17 @@
 //! Publishing: who gets the event is planned, and everything is on disk before the producer is answered.
 
+mod answer;
 mod places;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use larkspur_platform::{
-    Audience, Gate, Plan, Planned, Publication, PublishError, Refusal, Subject, binds, bound_by, check, order_key,
-    resolve,
+    Audience, Plan, Planned, Publication, PublishError, Subject, binds, bound_by, order_key, resolve,
 };
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, Start, StoreError};
-use larkspur_wire::{AppId, EventId, EventType, TimestampMs};
+use larkspur_wire::{AppId, EventId, TimestampMs};
 
 use crate::activity::Activity;
 use crate::counters::{add, count};
@@ -19,62 +19,10 @@ use crate::engine::{Engine, LEASE};
 use crate::leased::Leased;
 use crate::registry::Apps;
 use crate::resource::Subscribed;
+use answer::explanations;
 use places::Places;
 
-/// What became of a published event.
-#[derive(Clone, Debug)]
-pub struct Published {
-    /// Its id, given or minted.
-    pub event_id: EventId,
-    /// Its type.
-    pub event_type: EventType,
-    /// Whether the same event had been accepted before, so that nothing new was made.
-    pub repeated: bool,
-    /// One per app that gets it.
-    pub deliveries: Vec<PublishedDelivery>,
-    /// How many apps each gate refused; every gate is there.
-    pub refused: BTreeMap<Gate, u32>,
-    /// Every app with its verdict, when that was asked for.
-    pub explanations: Option<Vec<Explanation>>,
-    /// What could not be checked because it is not documented.
-    pub warnings: Vec<String>,
-}
-
-/// One delivery that a publish made.
-#[derive(Clone, Debug)]
-pub struct PublishedDelivery {
-    /// Its id.
-    pub delivery_id: DeliveryId,
-    /// The app it goes to.
-    pub app_id: AppId,
-    /// How it is pushed.
-    pub mode: Mode,
-    /// The app's live persistent connections.
-    pub online: usize,
-}
-
-/// Whether one app gets an event, and why not.
-#[derive(Clone, Debug)]
-pub struct Explanation {
-    /// The app.
-    pub app_id: AppId,
-    /// Its name.
-    pub app_name: String,
-    /// What the gates said.
-    pub verdict: ExplainedVerdict,
-}
-
-/// What the gates said of one app.
-#[derive(Clone, Debug)]
-pub enum ExplainedVerdict {
-    /// It gets the event, without these fields.
-    Delivered {
-        /// Paths of the fields it may not see.
-        withheld: Vec<String>,
-    },
-    /// It does not.
-    Refused(Refusal),
-}
+pub use answer::{ExplainedVerdict, Explanation, Published, PublishedDelivery};
 
 /// One event of a batch, planned and ready to be stored.
 struct Prepared {
@@ -307,23 +255,4 @@ pub(crate) fn mode(app: &App) -> Mode {
         .as_ref()
         .map(|version| version.config.events.mode)
         .unwrap_or_default()
-}
-
-fn explanations(subject: &Subject<'_>, plan: &Plan) -> Vec<Explanation> {
-    let explain = |app: &App, verdict| Explanation {
-        app_id: app.id.clone(),
-        app_name: app.name.clone(),
-        verdict,
-    };
-    let delivered = plan.deliveries.iter().map(|planned| {
-        let withheld = planned.withheld.clone();
-        explain(&planned.app, ExplainedVerdict::Delivered { withheld })
-    });
-    let refused = plan.refused.iter().filter_map(|(app, _)| {
-        let refusal = check(subject, app).err()?;
-        Some(explain(app, ExplainedVerdict::Refused(refusal)))
-    });
-    let mut all: Vec<_> = delivered.chain(refused).collect();
-    all.sort_by(|a, b| a.app_id.cmp(&b.app_id));
-    all
 }

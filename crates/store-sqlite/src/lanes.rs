@@ -49,7 +49,7 @@ impl std::fmt::Debug for Waiting {
             .field("accepts", &self.accepts.len())
             .field("accept_bytes", &self.accept_bytes)
             .field("closed", &self.closed)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,12 +116,11 @@ impl Lanes {
             .changed
             .wait_while(self.lock(), idle)
             .unwrap_or_else(PoisonError::into_inner);
-        let early = waiting
-            .next_accept
-            .map(|at| at.saturating_duration_since(Instant::now()));
-        if let Some(early) = early.filter(|early| !early.is_zero() && !waiting.accepts.is_empty() && !waiting.closed) {
+        if let Some(at) = waiting.next_accept
+            && !(waiting.accepts.is_empty() || waiting.closed)
+        {
             drop(waiting);
-            std::thread::sleep(early);
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
             waiting = self.lock();
         }
         let n_first = waiting.first.len().min(COMMIT_JOBS_MAX);
@@ -229,6 +228,19 @@ mod tests {
         // And accepting goes on beside it.
         assert_eq!(n_taken(&lanes), COMMIT_JOBS_MAX + 1);
         assert_eq!(n_taken(&lanes), 1);
+    }
+
+    #[test]
+    fn events_are_taken_a_millisecond_apart_and_other_jobs_at_once() {
+        let lanes = Lanes::new(usize::MAX);
+        let begun = Instant::now();
+        accept(&lanes, 1).unwrap();
+        assert_eq!(n_taken(&lanes), 1);
+        lanes.push(Lane::First, Box::new(Nothing)).unwrap();
+        assert_eq!(n_taken(&lanes), 1);
+        accept(&lanes, 1).unwrap();
+        assert_eq!(n_taken(&lanes), 1);
+        assert!(begun.elapsed() >= COMMITS_APART);
     }
 
     #[test]

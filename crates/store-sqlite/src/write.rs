@@ -1,5 +1,5 @@
-//! The one thread that writes, with adaptive group commit: what waits goes into one transaction, and nothing waits
-//! for company.
+//! The one thread that writes, with adaptive group commit: what waits goes into one transaction, and only under load
+//! does an event wait for company.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
