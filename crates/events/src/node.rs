@@ -16,8 +16,10 @@ const ROOM_MAX: usize = 1_024;
 #[doc(hidden)]
 #[derive(Clone, Debug, Default)]
 pub enum Node<'a> {
-    /// Nothing; also what is left behind of what was taken.
+    /// Left behind where something was taken from.
     #[default]
+    Taken,
+    /// Nothing.
     Null,
     /// True or false.
     Bool(bool),
@@ -38,7 +40,7 @@ pub type Members<'a> = Vec<(Cow<'a, str>, Node<'a>)>;
 impl From<Node<'_>> for Value {
     fn from(node: Node<'_>) -> Self {
         match node {
-            Node::Null => Self::Null,
+            Node::Taken | Node::Null => Self::Null,
             Node::Bool(value) => Self::Bool(value),
             Node::Number(number) => Self::Number(number),
             Node::Text(text) => Self::String(text.into_owned()),
@@ -114,7 +116,7 @@ impl<'de> Visitor<'de> for Reader {
         let mut list = Vec::new();
         while let Some(item) = items.next_element()? {
             if list.is_empty() {
-                list.reserve(items.size_hint().map_or(1, |more| more.min(ROOM_MAX) + 1));
+                list = Vec::with_capacity(items.size_hint().map_or(1, |more| more.min(ROOM_MAX) + 1));
             }
             list.push(item);
         }
@@ -151,7 +153,7 @@ fn read_members<'de, A: MapAccess<'de>>(mut access: A) -> Result<Members<'de>, A
     let mut members = Vec::new();
     while let Some(Name(name)) = access.next_key()? {
         if members.is_empty() {
-            members.reserve(access.size_hint().map_or(ROOM, |more| more.min(ROOM_MAX) + 1));
+            members = Vec::with_capacity(access.size_hint().map_or(ROOM, |more| more.min(ROOM_MAX) + 1));
         }
         members.push((name, access.next_value()?));
     }

@@ -10,9 +10,6 @@ use crate::extra::Extra;
 use crate::node::{Members, Node, Whole};
 use crate::part::{Member, Names, Written};
 
-/// Few structs have more.
-const FIELDS: usize = 16;
-
 /// A struct of the catalogue.
 pub trait Object: Debug {
     /// The members that have no place in the fields.
@@ -72,8 +69,7 @@ fn join(path: &str, name: &str) -> String {
 
 /// Moves members into the fields; what finds no place goes to `extra` and is counted in `drift`.
 pub(crate) fn fill(object: &mut dyn Object, mut members: Members<'_>, drift: &mut usize) {
-    let (mut nulls, mut unlisted) = (Vec::new(), Map::new());
-    let mut taken = Vec::with_capacity(members.len().min(FIELDS));
+    let (mut nulls, mut unlisted, mut taken) = (Vec::new(), Map::new(), 0);
     object.each_mut(&mut |names, member| {
         let find = |name: &&'static str| {
             let place = members.iter().rposition(|(found, _)| found == name)?;
@@ -82,7 +78,7 @@ pub(crate) fn fill(object: &mut dyn Object, mut members: Members<'_>, drift: &mu
         let Some((name, place)) = names.iter().find_map(find) else {
             return;
         };
-        taken.push(name);
+        taken += 1;
         match std::mem::take(&mut members[place].1) {
             Node::Null => nulls.push(name),
             node => {
@@ -93,10 +89,15 @@ pub(crate) fn fill(object: &mut dyn Object, mut members: Members<'_>, drift: &mu
             }
         }
     });
-    for (name, node) in members {
-        if !taken.contains(&&*name) {
-            *drift += 1;
-            unlisted.insert(name.into_owned(), node.into());
+    if taken < members.len() {
+        let (taken, left): (Members<'_>, Members<'_>) =
+            members.into_iter().partition(|(_, node)| matches!(node, Node::Taken));
+        for (name, node) in left {
+            // Of two with one name the last was taken, and the other is of no use.
+            if !taken.iter().any(|(other, _)| *other == name) {
+                *drift += 1;
+                unlisted.insert(name.into_owned(), node.into());
+            }
         }
     }
     *object.extra_mut() = Extra::read(unlisted, nulls);
