@@ -161,13 +161,12 @@ impl Dispatcher {
         let span = span(delivery.meta());
         let inner = Arc::clone(&self.inner);
         async move {
-            let log = delivery.clone();
-            let handling = AssertUnwindSafe(inner.handle(delivery));
+            let handling = AssertUnwindSafe(inner.handle(&delivery));
             let outcome = handling.catch_unwind().await.unwrap_or_else(|_panic| {
                 tracing::error!("telling repeats apart panicked");
                 Outcome::Failed(Failure::Panicked)
             });
-            inner.tally.count(&outcome, log.meta());
+            inner.tally.count(&outcome, delivery.meta());
             outcome
         }
         .instrument(span)
@@ -183,7 +182,7 @@ pub(crate) fn span(meta: &Meta) -> tracing::Span {
 }
 
 impl Inner {
-    async fn handle(&self, delivery: Delivery) -> Outcome {
+    async fn handle(&self, delivery: &Delivery) -> Outcome {
         let meta = delivery.meta();
         let handled = match (self.table.plan(meta), &self.dedup) {
             (Plan::NoHandler, _) => return self.unhandled(meta),
@@ -202,10 +201,9 @@ impl Inner {
 
     /// Leaves an event to the inbox.
     #[cfg(feature = "inbox")]
-    async fn store(&self, feed: &Feed, delivery: Delivery) -> Outcome {
-        let log = delivery.clone();
-        let meta = log.meta();
-        match feed.store(delivery).await {
+    async fn store(&self, feed: &Feed, delivery: &Delivery) -> Outcome {
+        let meta = delivery.meta();
+        match feed.store(delivery.clone()).await {
             Ok(Stored::Kept) => Outcome::Stored,
             Ok(Stored::Repeat) => Outcome::Repeated,
             Ok(Stored::Full) => {
@@ -220,16 +218,15 @@ impl Inner {
     }
 
     /// Handles an event unless it is a repeat.
-    async fn once(&self, dedup: &Dedup, delivery: Delivery) -> Outcome {
-        let log = delivery.clone();
-        let meta = log.meta();
+    async fn once(&self, dedup: &Dedup, delivery: &Delivery) -> Outcome {
+        let meta = delivery.meta();
         let failed = |error: BoxError| {
             let error = chain(&error);
             tracing::error!(event.id = %meta.event_id, %error, "the store of repeats failed for `{}`", meta.event_type);
             Failure::Store
         };
         let repeated = |what| tracing::debug!(event.id = %meta.event_id, "a repeat of `{}` {what}", meta.event_type);
-        let in_flight = match dedup.begin(&delivery).await {
+        let in_flight = match dedup.begin(delivery).await {
             Ok(Repeat::New(in_flight)) => Some(in_flight),
             Ok(Repeat::Unknown) => None,
             Ok(Repeat::Done) => {

@@ -62,7 +62,7 @@ impl Runner {
     }
 
     /// Runs the handler of an event when there is room, and logs what goes wrong.
-    pub(super) async fn run(&self, delivery: Delivery) -> Result<Answer, Failure> {
+    pub(super) async fn run(&self, delivery: &Delivery) -> Result<Answer, Failure> {
         let Some(_room) = self.room().await else {
             let meta = delivery.meta();
             tracing::warn!(
@@ -75,18 +75,17 @@ impl Runner {
     }
 
     /// Runs the handler of an event that there is room for, and logs what goes wrong.
-    pub(crate) async fn run_in(&self, delivery: Delivery) -> Result<Answer, Failed> {
+    pub(crate) async fn run_in(&self, delivery: &Delivery) -> Result<Answer, Failed> {
         #[cfg(feature = "metrics")]
         let started = Instant::now();
-        let log = delivery.clone();
-        let meta = log.meta();
+        let meta = delivery.meta();
         // Making the arguments is the handler's work too, so a panic there is caught as well.
-        let handling = AssertUnwindSafe(self.handlers.handle(delivery)).catch_unwind();
+        let handling = AssertUnwindSafe(self.handlers.handle(delivery.clone())).catch_unwind();
         let handled = self.in_time(handling, meta).await;
         #[cfg(feature = "metrics")]
         Tally::took(meta, started.elapsed());
-        if !log.drift().is_empty() {
-            self.tally.drift(meta, log.drift());
+        if !delivery.drift().is_empty() {
+            self.tally.drift(meta, delivery.drift());
         }
         let (failure, why) = match handled {
             Ok(Ok(Ok(answer))) => return Ok(answer),

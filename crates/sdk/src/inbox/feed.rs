@@ -138,9 +138,8 @@ impl Inner {
     }
 
     async fn handle(&self, room: OwnedSemaphorePermit, Due { id, failures, delivery }: Due) {
-        let log = delivery.clone();
-        let meta = log.meta();
-        let handled = self.runner.run_in(delivery).await;
+        let meta = delivery.meta();
+        let handled = self.runner.run_in(&delivery).await;
         drop(room);
         let inbox = self.inbox();
         let now = clock::now();
