@@ -29,14 +29,19 @@ macro_rules! id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Whether this text is one.
+            pub fn fits(text: &str) -> bool {
+                let check: fn(&str) -> bool = $check;
+                check(text)
+            }
         }
 
         impl FromStr for $name {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let check: fn(&str) -> bool = $check;
-                if check(text) {
+                if Self::fits(text) {
                     return Ok(Self(text.into()));
                 }
                 Err(IdError { shown: text.chars().take(SHOWN_CHARS_MAX).collect(), expected: $expected })

@@ -62,10 +62,11 @@ fn is_whole_event(frame: &Frame) -> bool {
 proptest! {
     #[test]
     fn an_event_in_one_frame_is_read_in_place_and_nothing_else_is(frame in frames()) {
-        let read = Receipt::read(&frame.write());
+        let written = frame.write();
+        let read = Receipt::read(&written);
         prop_assert_eq!(read.is_some(), is_whole_event(&frame));
         if let Some((_, payload)) = read {
-            prop_assert_eq!(Some(payload), frame.payload);
+            prop_assert_eq!(Some(payload), frame.payload.as_deref());
         }
     }
 
@@ -74,10 +75,10 @@ proptest! {
         let written = frame.write();
         let expected = frame.clone().into_ack(answer.clone().into(), took.into());
         if let Some((receipt, _)) = Receipt::read(&written) {
-            prop_assert_eq!(Frame::read(receipt.into_ack(&answer, took.into())).unwrap(), expected.clone());
+            prop_assert_eq!(Frame::read(receipt.into_ack(&answer, took.into()).into()).unwrap(), expected.clone());
         }
         let receipt = Receipt::from(frame);
-        prop_assert_eq!(Frame::read(receipt.into_ack(&answer, took.into())).unwrap(), expected);
+        prop_assert_eq!(Frame::read(receipt.into_ack(&answer, took.into()).into()).unwrap(), expected);
     }
 
     #[test]
@@ -87,9 +88,9 @@ proptest! {
         bytes[at] = byte;
         let bytes = Bytes::from(bytes);
         if let Some((_, payload)) = Receipt::read(&bytes) {
-            let frame = Frame::read(bytes).unwrap();
+            let frame = Frame::read(bytes.clone()).unwrap();
             prop_assert!(is_whole_event(&frame));
-            prop_assert_eq!(frame.payload, Some(payload));
+            prop_assert_eq!(frame.payload.as_deref(), Some(payload));
         }
     }
 }

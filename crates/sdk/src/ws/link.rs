@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use larkspur_wire::frame::Receipt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -52,7 +51,7 @@ pub(super) enum Order {
 pub(super) struct Done {
     pub(super) event_id: String,
     /// What is sent back.
-    pub(super) ack: Bytes,
+    pub(super) ack: Vec<u8>,
     /// How many bytes it arrived with.
     pub(super) bytes: usize,
 }
@@ -169,7 +168,7 @@ mod tests {
     fn done(event_id: &str, bytes: usize) -> Done {
         Done {
             event_id: event_id.to_owned(),
-            ack: Bytes::new(),
+            ack: Vec::new(),
             bytes,
         }
     }

@@ -153,7 +153,7 @@ impl<'a> Session<'a> {
             let Some(done) = self.owner.desk.next_unsent() else {
                 return Ok(did);
             };
-            self.write(Message::Binary(done.ack), now)?;
+            self.write(Message::Binary(done.ack.into()), now)?;
             did = true;
         }
     }
@@ -211,7 +211,7 @@ impl<'a> Session<'a> {
     ) -> Result<Option<Trouble>, Ended> {
         match next {
             Some(Ok(Message::Binary(bytes))) => match Receipt::read(&bytes) {
-                Some((receipt, payload)) => self.take(receipt, &payload, now)?,
+                Some((receipt, payload)) => self.take(receipt, payload, now)?,
                 None => self.take_apart(bytes, now)?,
             },
             Some(Ok(Message::Close(frame))) => {
@@ -239,7 +239,7 @@ impl<'a> Session<'a> {
         }
         *self.owner.refused += 1;
         let ack = receipt.into_ack(&Ack::failed().write(), 0);
-        self.write(Message::Binary(ack), now)
+        self.write(Message::Binary(ack.into()), now)
     }
 
     /// Takes what is no event in one frame: a fragment, a pong, or nothing of use.

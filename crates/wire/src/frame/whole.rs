@@ -1,7 +1,9 @@
 //! An event that came in one frame, read in place: nearly all do, and a [`Frame`] of one would be a dozen small strings
 //! that nobody looks at before they are written again as the ack.
 
-use bytes::{BufMut, Bytes};
+use std::io::Write as _;
+
+use bytes::BufMut;
 use prost::encoding::{self, WireType, decode_key, decode_varint, encode_key, encode_varint, encoded_len_varint};
 
 use super::{FRAME_BYTES_MAX, Frame, HEADER_BYTES_MAX, HEADERS_MAX, METHOD_DATA, key};
@@ -44,18 +46,19 @@ impl Receipt {
     /// #     timestamp: larkspur_wire::TimestampMs(0), payload: "{}".into(),
     /// # };
     /// let frame = Frame::event(&event, 1_024, || 7).next().expect("there is at least one");
-    /// let (receipt, payload) = Receipt::read(&frame.write()).expect("it is an event");
-    /// assert_eq!(payload, "{}");
+    /// let bytes = frame.write();
+    /// let (receipt, payload) = Receipt::read(&bytes).expect("it is an event");
+    /// assert_eq!(payload, b"{}");
     /// let ack = receipt.into_ack(br#"{"code":200}"#, 12);
-    /// assert_eq!(Frame::read(ack)?.biz_rt_ms(), Some(12));
+    /// assert_eq!(Frame::read(ack.into())?.biz_rt_ms(), Some(12));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn read(bytes: &Bytes) -> Option<(Self, Bytes)> {
+    pub fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         if bytes.len() > FRAME_BYTES_MAX {
             return None;
         }
         let mut found = Found::default();
-        let mut rest = &bytes[..];
+        let mut rest = bytes;
         while !rest.is_empty() {
             let from = bytes.len() - rest.len();
             let (tag, wire_type) = decode_key(&mut rest).ok()?;
@@ -85,21 +88,21 @@ impl Receipt {
             let mut receipt = Vec::with_capacity(bytes.len() - (to - from) + ACK_BYTES);
             receipt.extend_from_slice(&bytes[..from]);
             receipt.extend_from_slice(&bytes[to..]);
-            (Self { bytes: receipt }, bytes.slice(start..to))
+            (Self { bytes: receipt }, &bytes[start..to])
         })
     }
 
     /// The ack, as a binary WebSocket message: what an ack's payload says, and how long the handler took.
-    pub fn into_ack(self, payload: &[u8], biz_rt_ms: u128) -> Bytes {
+    pub fn into_ack(self, payload: &[u8], biz_rt_ms: u128) -> Vec<u8> {
         let mut bytes = self.bytes;
-        let took = biz_rt_ms.to_string();
-        let header = field_len(tag::KEY, key::BIZ_RT.len()) + field_len(tag::VALUE, took.len());
-        encode_key(tag::HEADER, WireType::LengthDelimited, &mut bytes);
-        encode_varint(header as u64, &mut bytes);
+        let digits = biz_rt_ms.checked_ilog10().map_or(1, |log| log as usize + 1);
+        let header = field_len(tag::KEY, key::BIZ_RT.len()) + field_len(tag::VALUE, digits);
+        begin(tag::HEADER, header, &mut bytes);
         put(tag::KEY, key::BIZ_RT.as_bytes(), &mut bytes);
-        put(tag::VALUE, took.as_bytes(), &mut bytes);
+        begin(tag::VALUE, digits, &mut bytes);
+        write!(bytes, "{biz_rt_ms}").expect("a vector takes what is written");
         put(tag::PAYLOAD, payload, &mut bytes);
-        bytes.into()
+        bytes
     }
 }
 
@@ -113,9 +116,13 @@ impl From<Frame> for Receipt {
     }
 }
 
-fn put(tag: u32, bytes: &[u8], to: &mut Vec<u8>) {
+fn begin(tag: u32, bytes: usize, to: &mut Vec<u8>) {
     encode_key(tag, WireType::LengthDelimited, to);
-    encode_varint(bytes.len() as u64, to);
+    encode_varint(bytes as u64, to);
+}
+
+fn put(tag: u32, bytes: &[u8], to: &mut Vec<u8>) {
+    begin(tag, bytes.len(), to);
     to.put_slice(bytes);
 }
 
@@ -182,7 +189,7 @@ impl<'a> Found<'a> {
     fn is_whole_event(&self) -> bool {
         let is_event = self.method == u64::from(METHOD_DATA.unsigned_abs()) && self.kind == Some("event");
         let is_one = matches!(self.sum, None | Some("" | "0" | "1")) && matches!(self.seq, None | Some("" | "0"));
-        let is_named = self.message_id.is_some_and(|id| id.parse::<MessageId>().is_ok());
+        let is_named = self.message_id.is_some_and(MessageId::fits);
         self.numbers == REQUIRED && is_event && is_one && is_named
     }
 }
