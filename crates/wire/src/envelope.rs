@@ -2,6 +2,7 @@
 //!
 //! See <https://open.feishu.cn/document/ukTMukTMukTM/uUTNz4SN1MjL1UzM>.
 
+mod compact;
 mod payload;
 mod read;
 mod write;

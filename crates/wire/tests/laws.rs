@@ -143,6 +143,20 @@ proptest! {
     }
 
     #[test]
+    fn blanks_and_order_make_no_difference(ids: (String, String, i64), value: String, odd in "[{}\\[\\]\",:0-9a-z]{0,8}") {
+        let header = serde_json::json!({ "event_id": ids.0, "event_type": "a.b_v1", "app_id": ids.1, "create_time": ids.2 });
+        let event = serde_json::json!({ "value": [value, ids.2, null] }).to_string() + &odd;
+        let read = |body: String| match Incoming::read(body) {
+            Ok(Incoming::Event(envelope)) => Some((envelope.schema, envelope.header, envelope.event.get().to_owned())),
+            _ => None,
+        };
+        let compact = read(format!(r#"{{"schema":"2.0","header":{header},"event":{event}}}"#));
+        prop_assert!(compact.is_some() || !odd.is_empty());
+        prop_assert_eq!(&compact, &read(format!(r#"{{ "schema":"2.0","header":{header},"event":{event}}}"#)));
+        prop_assert_eq!(&compact, &read(format!(r#"{{"event":{event},"header":{header},"schema":"2.0"}}"#)));
+    }
+
+    #[test]
     fn both_envelopes_carry_the_same_header(app: [u8; 8], event: [u8; 16], ms in 100_000_000_000_i64..9_999_999_999_999, value: String) {
         let (event_id, app_id) = (EventId::mint(event), AppId::mint(app));
         let (event_type, tenant_key) = ("approval_instance".parse().unwrap(), "t1".parse().unwrap());
