@@ -76,6 +76,10 @@ pub(crate) enum Failure {
     /// No handler is there, and the router is strict.
     #[error("no handler")]
     NoHandler,
+    /// What arrived is no event.
+    #[cfg(feature = "ws")]
+    #[error("the event cannot be read")]
+    Unreadable,
     /// The runtime ended while the handler ran.
     #[cfg(any(feature = "webhook", test))]
     #[error("the receiver is ending")]
@@ -150,13 +154,13 @@ impl Dispatcher {
         self.inner.runner.idle().await;
     }
 
-    /// Handles an event; for callers that spawn it themselves. It never panics.
+    /// Handles an event, and gives it back with its outcome; for callers that spawn it themselves. It never panics.
     pub(crate) fn handle(
         &self,
         envelope: Envelope,
         transport: Transport,
         now: TimestampMs,
-    ) -> impl Future<Output = Outcome> + Send + 'static {
+    ) -> impl Future<Output = (Delivery, Outcome)> + Send + use<> {
         let delivery = Delivery::new(envelope, transport, now);
         let span = span(delivery.meta());
         let inner = Arc::clone(&self.inner);
@@ -167,7 +171,7 @@ impl Dispatcher {
                 Outcome::Failed(Failure::Panicked)
             });
             inner.tally.count(&outcome, delivery.meta());
-            outcome
+            (delivery, outcome)
         }
         .instrument(span)
     }

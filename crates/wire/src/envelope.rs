@@ -8,6 +8,7 @@ mod read;
 mod write;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -124,8 +125,8 @@ impl<'a> Incoming<'a> {
 
 impl Incoming<'static> {
     /// Reads a body and keeps it, so that an event's payload need not be copied out of it.
-    pub fn read(body: String) -> Result<Self, EnvelopeError> {
-        read::read(body)
+    pub fn read(body: impl Into<Arc<str>>) -> Result<Self, EnvelopeError> {
+        read::read(body.into())
     }
 }
 

@@ -9,11 +9,11 @@ use larkspur_wire::envelope::Envelope;
 use tokio::task::JoinHandle;
 
 use super::{Dispatcher, Failure, Outcome};
-use crate::delivery::Transport;
+use crate::delivery::{Delivery, Transport};
 
 /// An event that is being handled; completes with its outcome.
 #[derive(Debug)]
-pub(crate) struct Started(JoinHandle<Outcome>);
+pub(crate) struct Started(JoinHandle<(Delivery, Outcome)>);
 
 impl Future for Started {
     type Output = Outcome;
@@ -21,7 +21,7 @@ impl Future for Started {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let joined = ready!(Pin::new(&mut self.0).poll(cx));
         // Panics of handlers are caught before.
-        Poll::Ready(joined.unwrap_or(Outcome::Failed(Failure::Aborted)))
+        Poll::Ready(joined.map_or(Outcome::Failed(Failure::Aborted), |(_, outcome)| outcome))
     }
 }
 

@@ -1,16 +1,18 @@
 //! The handlers' side of a connection: starts a handler for each event that arrives and sends back what became of it.
 //! It runs on the runtime that the client was awaited on.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
-use larkspur_wire::AppId;
+use futures_util::future::lazy;
 use larkspur_wire::ack::Ack;
-use larkspur_wire::envelope::Incoming;
+use larkspur_wire::envelope::{Envelope, Incoming};
 use larkspur_wire::frame::Receipt;
+use larkspur_wire::{AppId, TimestampMs};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::client::{Closing, Ending};
@@ -20,7 +22,7 @@ use super::report::{Report, named};
 use super::slots::Slots;
 use crate::clock;
 use crate::delivery::Transport;
-use crate::dispatch::{Dispatcher, Outcome};
+use crate::dispatch::{Dispatcher, Failure, Outcome};
 use crate::reply::Answer;
 
 /// Outcomes are sent back in batches up to this size.
@@ -28,11 +30,13 @@ const BATCH_MAX: usize = 256;
 
 /// An event that is being handled.
 struct Running {
-    event_id: String,
     receipt: Receipt,
-    bytes: usize,
+    payload: Arc<str>,
     started: Instant,
 }
+
+/// An event's id and what became of it, or why it cannot be read.
+type Told = Result<(String, Outcome), String>;
 
 /// See the module.
 pub(super) struct Handling {
@@ -42,8 +46,8 @@ pub(super) struct Handling {
     orders: UnboundedSender<Order>,
     running: Slots<Running>,
     /// Bounded by what runs, which the other side bounds.
-    outcome: UnboundedSender<(usize, Outcome)>,
-    outcomes: UnboundedReceiver<(usize, Outcome)>,
+    tell: UnboundedSender<(usize, Told)>,
+    told: UnboundedReceiver<(usize, Told)>,
     done: Vec<Done>,
     report: Report,
     /// The payloads of nearly all acks.
@@ -58,15 +62,15 @@ impl Handling {
         mail: UnboundedReceiver<Mail>,
         orders: UnboundedSender<Order>,
     ) -> Self {
-        let (outcome, outcomes) = unbounded_channel();
+        let (tell, told) = unbounded_channel();
         Self {
             app_id,
             dispatcher,
             mail,
             orders,
             running: Slots::default(),
-            outcome,
-            outcomes,
+            tell,
+            told,
             done: Vec::new(),
             report: Report::default(),
             ok: Ack::ok().write(),
@@ -81,12 +85,12 @@ impl Handling {
         drain_limit: Duration,
         ending: Ending,
     ) -> Result<Report, ConnectError> {
-        let mut outcomes = Vec::new();
+        let mut told = Vec::new();
         let mut asked = false;
         loop {
             tokio::select! {
                 biased;
-                _ = self.outcomes.recv_many(&mut outcomes, BATCH_MAX) => self.settle(&mut outcomes),
+                _ = self.told.recv_many(&mut told, BATCH_MAX) => self.settle(&mut told),
                 mail = self.mail.recv() => match mail {
                     Some(Mail::Events { connection, events }) => self.start(&connection, events),
                     Some(Mail::Stopped) => break,
@@ -102,8 +106,8 @@ impl Handling {
         }
         let drain = async {
             while !self.running.is_empty() {
-                self.outcomes.recv_many(&mut outcomes, BATCH_MAX).await;
-                self.settle(&mut outcomes);
+                self.told.recv_many(&mut told, BATCH_MAX).await;
+                self.settle(&mut told);
                 self.send_back();
             }
             // An inbox may still be handling what was acknowledged before.
@@ -117,53 +121,30 @@ impl Handling {
         let (started, now) = (Instant::now(), clock::now());
         self.report.received += events.len() as u64;
         for Arrived { receipt, payload } in events {
-            let bytes = payload.len();
-            let envelope = match Incoming::read(payload) {
-                Ok(Incoming::Event(envelope)) => envelope,
-                Ok(_) => {
-                    self.refuse(receipt, bytes, "it is no event");
-                    continue;
-                }
-                Err(error) => {
-                    self.refuse(receipt, bytes, &error.to_string());
-                    continue;
-                }
-            };
             let slot = self.running.insert(Running {
-                event_id: envelope.header.event_id.clone(),
                 receipt,
-                bytes,
+                payload: Arc::clone(&payload),
                 started,
             });
-            let transport = Transport::PersistentConnection {
-                connection: Arc::clone(connection),
-            };
-            let outcome = self.outcome.clone();
-            // Not an async block, which would keep room for what it awaits twice.
-            let handling = self.dispatcher.handle(envelope, transport, now).map(move |done| {
+            let tell = self.tell.clone();
+            let handling = handle(self.dispatcher.clone(), Arc::clone(connection), payload, now).map(move |told| {
                 // Nobody asks for it any more when the client has ended.
-                let _ = outcome.send((slot, done));
+                let _ = tell.send((slot, told));
             });
             tokio::spawn(handling);
         }
     }
 
-    fn refuse(&mut self, receipt: Receipt, bytes: usize, why: &str) {
-        tracing::error!(app.id = %self.app_id, "a message cannot be read: {why}");
-        self.report.failed += 1;
-        self.done.push(Done {
-            event_id: String::new(),
-            ack: receipt.into_ack(&self.failed, 0),
-            bytes,
-        });
-    }
-
-    fn settle(&mut self, outcomes: &mut Vec<(usize, Outcome)>) {
+    fn settle(&mut self, told: &mut Vec<(usize, Told)>) {
         let now = Instant::now();
-        for (slot, outcome) in outcomes.drain(..) {
+        for (slot, told) in told.drain(..) {
             let Some(running) = self.running.remove(slot) else {
                 continue;
             };
+            let (event_id, outcome) = told.unwrap_or_else(|why| {
+                tracing::error!(app.id = %self.app_id, "a message cannot be read: {why}");
+                (String::new(), Outcome::Failed(Failure::Unreadable))
+            });
             let report = &mut self.report;
             let mut answered = None;
             let (count, payload) = match outcome {
@@ -181,9 +162,9 @@ impl Handling {
             let payload = answered.as_ref().unwrap_or(payload);
             let took = now.saturating_duration_since(running.started).as_millis();
             self.done.push(Done {
-                event_id: running.event_id,
+                event_id,
                 ack: running.receipt.into_ack(payload, took),
-                bytes: running.bytes,
+                bytes: running.payload.len(),
             });
         }
     }
@@ -203,7 +184,11 @@ impl Handling {
             refused,
             unacknowledged,
         } = ending.await.map_err(|_| ConnectError::Broken)??;
-        let left = named(self.running.into_iter().map(|running| running.event_id));
+        let left = self
+            .running
+            .into_iter()
+            .filter_map(|running| read(running.payload).ok());
+        let left = named(left.map(|envelope| envelope.header.event_id));
         for (ids, what) in [
             (&left, "gave up waiting for handlers"),
             (&unacknowledged, "no connection to acknowledge on"),
@@ -223,6 +208,35 @@ impl Handling {
     }
 }
 
+/// Handles an event. It is read in its task, so that what it takes in memory is near when it is needed, and given back
+/// at once. Not an async block, which would keep room for all that it needs to begin.
+fn handle(
+    dispatcher: Dispatcher,
+    connection: Arc<str>,
+    payload: Arc<str>,
+    now: TimestampMs,
+) -> impl Future<Output = Told> + Send {
+    let begin = move |_: &mut Context<'_>| match read(payload) {
+        Ok(envelope) => {
+            let transport = Transport::PersistentConnection { connection };
+            let handling = dispatcher.handle(envelope, transport, now);
+            handling
+                .map(|(delivery, outcome)| Ok((delivery.meta().event_id.clone(), outcome)))
+                .left_future()
+        }
+        Err(why) => ready(Err(why)).right_future(),
+    };
+    lazy(begin).flatten()
+}
+
+fn read(payload: Arc<str>) -> Result<Envelope, String> {
+    match Incoming::read(payload) {
+        Ok(Incoming::Event(envelope)) => Ok(envelope),
+        Ok(_) => Err("it is no event".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 #[cfg(all(test, not(any(feature = "metrics", feature = "sqlite"))))]
 mod tests {
     use super::*;
@@ -231,11 +245,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_is_small_enough_for_the_quick_part_of_the_systems_allocator() {
         let dispatcher = Dispatcher::new(Router::new()).unwrap();
-        let body = r#"{"schema":"2.0","header":{"event_type":"a.b_v1"},"event":{}}"#;
-        let Ok(Incoming::Event(envelope)) = Incoming::read(body.to_owned()) else {
-            panic!("it is an event")
-        };
-        let handling = dispatcher.handle(envelope, Transport::Webhook, clock::now());
+        let handling = handle(dispatcher, "1".into(), "{}".into(), clock::now());
         // A task has about a hundred bytes of its own, is aligned to 128, and alignment takes another 160.
         let bytes = size_of_val(&handling);
         assert!(bytes <= 640, "{bytes}");

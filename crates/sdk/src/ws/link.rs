@@ -36,7 +36,7 @@ pub(super) struct Arrived {
     pub(super) receipt: Receipt,
     /// The envelope, put together from all frames. It is a copy, so that the buffer it was read into is free for the
     /// next read, and need not be allocated anew on one thread and given back on another.
-    pub(super) payload: String,
+    pub(super) payload: Arc<str>,
 }
 
 /// What the connection's side gets. When the channel ends, so does the connection.
@@ -161,7 +161,7 @@ mod tests {
     fn arrived(bytes: usize) -> Arrived {
         Arrived {
             receipt: Frame::ping(0).into(),
-            payload: "x".repeat(bytes),
+            payload: "x".repeat(bytes).into(),
         }
     }
 

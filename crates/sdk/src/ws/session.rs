@@ -233,7 +233,7 @@ impl<'a> Session<'a> {
     fn take(&mut self, receipt: Receipt, payload: &[u8], now: Instant) -> Result<(), Ended> {
         if !self.owner.desk.is_stopping() {
             // What is no UTF-8 is no JSON either; as nothing at all it is refused like it.
-            let payload = str::from_utf8(payload).unwrap_or_default().to_owned();
+            let payload = str::from_utf8(payload).unwrap_or_default().into();
             self.batch.push(Arrived { receipt, payload });
             return Ok(());
         }

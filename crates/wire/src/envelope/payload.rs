@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 /// What an event carries: JSON, as it came.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
-    body: String,
+    body: Arc<str>,
     range: Range<usize>,
 }
 
 impl Payload {
     /// The payload that is `part` of `body`; the whole of `body` when it is none.
-    pub(super) fn within(body: String, part: Range<usize>) -> Self {
+    pub(super) fn within(body: Arc<str>, part: Range<usize>) -> Self {
         let range = if body.get(part.clone()).is_some() {
             part
         } else {
@@ -29,10 +30,16 @@ impl Payload {
     }
 }
 
-impl From<String> for Payload {
-    fn from(json: String) -> Self {
+impl From<Arc<str>> for Payload {
+    fn from(json: Arc<str>) -> Self {
         let range = 0..json.len();
         Self { body: json, range }
+    }
+}
+
+impl From<String> for Payload {
+    fn from(json: String) -> Self {
+        Self::from(Arc::<str>::from(json))
     }
 }
 
