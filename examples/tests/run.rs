@@ -54,6 +54,16 @@ impl Example {
         example
     }
 
+    /// One that has its app's events posted to it.
+    async fn listen(platform: &TestPlatform, app: &AppId, name: &str, more: &[(&str, &str)]) -> Self {
+        let mut example = Self::start(platform, app, name, more);
+        let listening = example.line("listening on ").await;
+        platform
+            .set_url(app, listening.trim_start_matches("listening on "))
+            .await;
+        example
+    }
+
     /// The next line that contains this.
     async fn line(&mut self, part: &str) -> String {
         let find = async {
@@ -101,11 +111,7 @@ async fn webhooks_print_what_arrives() {
         for encrypted in [false, true] {
             let platform = TestPlatform::start().await;
             let app = platform.add_webhook_app(encrypted).await;
-            let mut example = Example::start(&platform, &app, name, &[]);
-            let listening = example.line("listening on ").await;
-            platform
-                .set_url(&app, listening.trim_start_matches("listening on "))
-                .await;
+            let mut example = Example::listen(&platform, &app, name, &[]).await;
             platform.trigger_for(&app, CHECK).await;
             example.line("6931286400470354183").await;
         }
@@ -244,11 +250,7 @@ async fn two_apps_share_a_process() {
 async fn a_store_app_gets_a_token_for_the_tenant_of_an_event() {
     let platform = TestPlatform::start().await;
     let app = platform.add_store_app().await;
-    let mut example = Example::start(&platform, &app, "store_app", &[]);
-    let listening = example.line("listening on ").await;
-    platform
-        .set_url(&app, listening.trim_start_matches("listening on "))
-        .await;
+    let mut example = Example::listen(&platform, &app, "store_app", &[]).await;
     platform.trigger_for(&app, CHECK).await;
     example.line(&format!("for {TENANT}")).await;
 }
@@ -292,11 +294,7 @@ async fn a_strict_webhook_takes_the_old_key_and_the_new_one() {
         [("FEISHU_ENCRYPT_KEY", key), ("NEXT_KEY", "another")],
         [("FEISHU_ENCRYPT_KEY", "another"), ("NEXT_KEY", key)],
     ] {
-        let mut example = Example::start(&platform, &app, "webhook_strict", &keys);
-        let listening = example.line("listening on ").await;
-        platform
-            .set_url(&app, listening.trim_start_matches("listening on "))
-            .await;
+        let mut example = Example::listen(&platform, &app, "webhook_strict", &keys).await;
         let event = platform.trigger_for(&app, CHECK).await;
         example.line(&format!("a check: {}", event.as_str())).await;
     }
