@@ -132,10 +132,10 @@ async fn first_attempt(api: &Api, id: &str) -> Value {
     attempts.swap_remove(0)
 }
 
-/// Holds an attempt to the bounds; answers whether it came out as it should and in time, and not late or as a deadline
-/// that was missed because this machine is busy.
+/// Holds an attempt to the bounds; answers whether it came out as it should, and not as a deadline that was missed
+/// because this machine is busy.
 fn is_expected(name: &str, attempt: &Value, outcome: Result<u16, &str>) -> bool {
-    let in_time = attempt["took_ms"].as_u64().unwrap() < DEADLINE_MS;
+    assert!(attempt["took_ms"].as_u64().unwrap() < DEADLINE_MS, "{name}: {attempt}");
     assert!(attempt["answer"].as_str().unwrap().len() <= 64 * 1024, "{name}");
     let error = attempt["error"].as_str();
     let expected = match outcome {
@@ -144,7 +144,7 @@ fn is_expected(name: &str, attempt: &Value, outcome: Result<u16, &str>) -> bool 
     };
     let deadline = error.is_some_and(|error| error.starts_with("no answer") || error.starts_with("no connection"));
     assert!(expected || deadline, "{name}: {attempt}");
-    expected && in_time
+    expected
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,20 +187,15 @@ async fn hostile_answers_cost_neither_memory_nor_time_nor_other_apps() {
         let app = api.create_app(name, url).await;
         published.push((name, publish(api, &app, name, *n_events).await, outcome));
     }
-    let mut waits = Vec::new();
+    let mut longest = Duration::ZERO;
     for n in 0..50 {
         let began = Instant::now();
         for id in publish(api, &good_app, &format!("good-{n}"), 1).await {
             until("others are served", async || good.took(&id)).await;
         }
-        waits.push(began.elapsed());
+        longest = longest.max(began.elapsed());
     }
-    // A busy machine makes some of them wait, and an app that is in their way all of them.
-    waits.sort_unstable();
-    assert!(
-        waits[waits.len() / 2] < OTHERS_WAIT_MAX,
-        "another app waited: {waits:?}"
-    );
+    assert!(longest < OTHERS_WAIT_MAX, "another app waited for {longest:?}");
 
     for (name, ids, outcome) in published {
         let mut n_expected = 0;

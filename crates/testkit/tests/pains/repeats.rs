@@ -58,8 +58,9 @@ async fn retry_after_restart() {
     let second = process().await;
     lab.drained().await;
     assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+    assert_eq!(lab.attempts(&event, 2).await.len(), 2);
     assert_eq!(lab.handled(&event), 1, "the next process knows it");
-    assert_ne!(second.stop().await.repeated, 0);
+    assert_eq!(second.stop().await.repeated, 1);
 }
 
 /// Fails so many times, then succeeds.
