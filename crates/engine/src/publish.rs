@@ -24,10 +24,10 @@ use places::Places;
 
 pub use answer::{ExplainedVerdict, Explanation, Published, PublishedDelivery};
 
-/// One event of a batch, planned and ready to be stored.
+/// One event of a batch, planned and handed over to be stored.
 struct Prepared {
-    event: NewEvent,
     row: Arc<EventRow>,
+    deliveries: Vec<NewDelivery>,
     plan: Plan,
     explanations: Option<Vec<Explanation>>,
 }
@@ -45,15 +45,14 @@ impl Engine {
         let mut bound_here = HashMap::new();
         let mut places = Places::new(self);
         let mut prepared = Vec::with_capacity(publications.len());
+        let mut events = Vec::with_capacity(publications.len());
         for publication in publications {
             let one = self.prepare(publication, explain, &mut bound_here, &mut places);
-            prepared.push(one.await?);
+            prepared.push(one.await?.map(|(event, one)| {
+                events.push(event);
+                one
+            }));
         }
-        let events = prepared
-            .iter()
-            .filter_map(|one| one.as_ref().ok())
-            .map(|one| one.event.clone())
-            .collect();
         let mut accepted = self.store().accept(events).await?.into_iter();
         places.handed_over();
         self.metrics().accepted_after.add(started.elapsed());
@@ -76,7 +75,7 @@ impl Engine {
         explain: bool,
         bound_here: &mut HashMap<BindingKey, AppId>,
         places: &mut Places<'_>,
-    ) -> Result<Result<Prepared, PublishError>, StoreError> {
+    ) -> Result<Result<(NewEvent, Prepared), PublishError>, StoreError> {
         let apps = self.apps();
         if let Some(app_id) = publication.app_id.as_ref().filter(|id| apps.get(id).is_none()) {
             return Ok(Err(PublishError::UnknownApp { app_id: app_id.clone() }));
@@ -132,7 +131,7 @@ impl Engine {
         explanations: Option<Vec<Explanation>>,
         binds: Vec<(BindingKey, AppId)>,
         places: &mut Places<'_>,
-    ) -> Prepared {
+    ) -> (NewEvent, Prepared) {
         let now = self.clock().now();
         let (key, digest) = (order_key(&publication), publication.digest());
         let row = EventRow {
@@ -156,34 +155,39 @@ impl Engine {
             accepted_at: now,
             payload: row.payload.clone(),
             digest,
-            deliveries,
+            deliveries: deliveries.clone(),
             lease_until: now.saturating_add(LEASE),
             binds,
         };
-        Prepared {
-            event,
+        let one = Prepared {
             row: Arc::new(row),
+            deliveries,
             plan,
             explanations,
-        }
+        };
+        (event, one)
     }
 
     fn finish(&self, one: Prepared, accepted: Accepted) -> Result<Published, PublishError> {
         let Prepared {
-            event,
             row,
+            deliveries,
             plan,
             explanations,
         } = one;
         if accepted != Accepted::New {
-            let leased = event.deliveries.iter().filter(|one| one.start == Start::Leased);
+            let leased = deliveries.iter().filter(|one| one.start == Start::Leased);
             leased.for_each(|one| self.give_back(&one.app_id));
         }
         let ids = |deliveries: &[NewDelivery]| deliveries.iter().map(|one| (one.id, one.app_id.clone())).collect();
         let (made, repeated) = match accepted {
-            Accepted::New => (ids(&event.deliveries), false),
+            Accepted::New => (ids(&deliveries), false),
             Accepted::Repeated(made) => (made, true),
-            Accepted::Conflict => return Err(PublishError::Conflict { event_id: event.id }),
+            Accepted::Conflict => {
+                return Err(PublishError::Conflict {
+                    event_id: row.id.clone(),
+                });
+            }
         };
         let answer = Published {
             event_id: row.id.clone(),
@@ -202,13 +206,13 @@ impl Engine {
             return Ok(answer);
         }
         count(&self.counts().events_accepted);
-        add(&self.counts().deliveries, event.deliveries.len() as u64);
+        add(&self.counts().deliveries, deliveries.len() as u64);
         self.announce(|| Activity::Published {
             event_id: row.id.clone(),
             event_type: row.event_type.clone(),
-            deliveries: event.deliveries.len(),
+            deliveries: deliveries.len(),
         });
-        for delivery in event.deliveries {
+        for delivery in deliveries {
             match delivery.start {
                 Start::Leased => self.enter(Leased::first(delivery, Arc::clone(&row))),
                 Start::Due | Start::InOrder { .. } => {

@@ -1,9 +1,10 @@
 //! What is pushed: a stored event in the envelope of the app that receives it.
 
+use std::borrow::Cow;
+
 use larkspur_catalog::Schema;
 use larkspur_store::{App, DeliveryId, EventRow};
 use larkspur_wire::{envelope, sha256};
-use serde_json::value::RawValue;
 
 use crate::projection::project;
 use crate::settings::WithheldField;
@@ -34,7 +35,7 @@ pub fn render(
         source,
     };
     let payload = match ticket_payload(event, app) {
-        Some(payload) => serde_json::value::to_raw_value(&payload).map_err(failed)?,
+        Some(payload) => payload.to_string().into_bytes().into(),
         None => projected(&event.payload, withheld, instead).map_err(failed)?,
     };
     let header = envelope::NewHeader {
@@ -68,11 +69,11 @@ pub fn push_seed(app: &App, delivery: DeliveryId, attempt: u32) -> [u8; 32] {
     sha256(parts)
 }
 
-fn projected(payload: &[u8], withheld: &[String], instead: WithheldField) -> serde_json::Result<Box<RawValue>> {
+fn projected<'a>(payload: &'a [u8], withheld: &[String], instead: WithheldField) -> serde_json::Result<Cow<'a, [u8]>> {
     if withheld.is_empty() {
-        return serde_json::from_slice(payload);
+        return Ok(payload.into());
     }
     let mut value = serde_json::from_slice(payload)?;
     project(&mut value, withheld, instead);
-    serde_json::value::to_raw_value(&value)
+    serde_json::to_vec(&value).map(Cow::Owned)
 }

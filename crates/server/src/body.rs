@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -68,13 +68,17 @@ pub(crate) async fn read(request: Request, max: usize) -> Result<Bytes, Problem>
             discard(&mut body).await;
             return Err(too_large(max));
         }
-        let mut bytes = BytesMut::with_capacity(announced.unwrap_or_default());
+        let mut bytes = BytesMut::new();
         while let Some(data) = next_data(&mut body).await? {
             if bytes.len() + data.len() > max {
                 drop(bytes);
                 discard(&mut body).await;
                 return Err(too_large(max));
             }
+            if bytes.is_empty() && body.is_end_stream() {
+                return Ok(data);
+            }
+            bytes.reserve(announced.unwrap_or_default().saturating_sub(bytes.len()));
             if bytes.len() + data.len() > GROWING_BYTES_MAX.max(bytes.capacity()) {
                 bytes.reserve(max - bytes.len());
             }

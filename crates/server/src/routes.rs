@@ -22,7 +22,7 @@ use crate::api::{
     probe, publish, resources, sessions, status, tokens,
 };
 use crate::problem::Problem;
-use crate::server::{Server, guard};
+use crate::server::Server;
 use crate::{auth, open};
 
 /// Where the OpenAPI document is served.
@@ -45,7 +45,7 @@ fn monitors() -> OpenApiRouter<Arc<Server>> {
     OpenApiRouter::new().routes(routes!(metrics::show)) // GET /metrics
 }
 
-/// Who has a token that publishes.
+/// Who has a token that publishes: each of these asks for a [`Producer`](auth::Producer).
 fn producers() -> OpenApiRouter<Arc<Server>> {
     OpenApiRouter::new()
         .routes(routes!(publish::publish)) // POST /api/v1/events
@@ -110,11 +110,10 @@ fn open_platform() -> Router<Arc<Server>> {
 
 /// Everything the server answers.
 pub(crate) fn router(server: Arc<Server>, mount: Router) -> Router {
-    let producers = producers().route_layer(from_fn_with_state(Arc::clone(&server), auth::publish));
     let administrators = administrators().route_layer(from_fn_with_state(Arc::clone(&server), auth::admin));
     let monitors = monitors().route_layer(from_fn_with_state(Arc::clone(&server), auth::metrics));
     let (api, _) = public()
-        .merge(producers)
+        .merge(producers())
         .merge(monitors)
         .merge(administrators)
         .split_for_parts();
@@ -127,7 +126,6 @@ pub(crate) fn router(server: Arc<Server>, mount: Router) -> Router {
         .merge(mount)
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(Arc::clone(&server), guard))
         .merge(probes.with_state(server))
 }
 

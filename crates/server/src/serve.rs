@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Uri};
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::api::probe;
+use crate::problem::Refused;
 use crate::server::{Connection, Server};
 use crate::{ServerConfig, Tls, routes};
 
@@ -160,17 +163,25 @@ impl Http {
         }
     }
 
-    async fn answer(
-        &self,
-        request: Request<Incoming>,
-        connection: &Connection,
-    ) -> Result<axum::response::Response, Infallible> {
+    /// Refuses foreign hosts and origins but for probes, and counts what is refused here or further in.
+    async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Result<Response, Infallible> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(connection.clone());
         if let Some(uri) = without_double_slash(request.uri()) {
             *request.uri_mut() = uri;
         }
-        self.router.clone().oneshot(request).await
+        let router = self.router.clone();
+        if probe::PATHS.contains(&request.uri().path()) {
+            return router.oneshot(request).await;
+        }
+        let response = match self.server.guard(request.headers()) {
+            Ok(()) => router.oneshot(request).await?,
+            Err(problem) => problem.into_response(),
+        };
+        if let Some(Refused(code)) = response.extensions().get() {
+            self.server.count_refusal(code);
+        }
+        Ok(response)
     }
 }
 

@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
 use larkspur_engine::{Engine, MovableClock};
 use larkspur_store::StoreError;
 use larkspur_wire::TimestampMs;
@@ -16,7 +14,7 @@ use url::Url;
 
 use crate::auth::Tokens;
 use crate::open::Calls;
-use crate::problem::Refused;
+use crate::problem::Problem;
 use crate::{HostGuard, ServerConfig};
 
 /// The engine, and what the server keeps besides.
@@ -61,6 +59,11 @@ impl Server {
         self.engine.clock().now()
     }
 
+    /// Refuses foreign hosts and origins.
+    pub(crate) fn guard(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        self.guard.check(headers, self.public_url.as_ref())
+    }
+
     /// Counts a refusal by its code.
     pub(crate) fn count_refusal(&self, code: &str) {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,16 +105,4 @@ pub(crate) struct Connection {
     pub(crate) secure: bool,
     /// Its place among the connections the server takes; a session keeps it after the upgrade.
     pub(crate) slot: Arc<OwnedSemaphorePermit>,
-}
-
-/// Refuses foreign hosts and origins, and counts what is refused here or further in.
-pub(crate) async fn guard(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    let response = match server.guard.check(request.headers(), server.public_url.as_ref()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    };
-    if let Some(Refused(code)) = response.extensions().get() {
-        server.count_refusal(code);
-    }
-    response
 }

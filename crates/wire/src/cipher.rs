@@ -54,14 +54,17 @@ pub fn seal(plain: &[u8], encrypt_key: &Secret, iv: [u8; 16]) -> String {
 
 /// The body that carries a sealed one: exactly `{"encrypt":"…"}`, since Node signs what it has parsed and written again.
 pub fn seal_body(plain: &[u8], encrypt_key: &Secret, iv: [u8; 16]) -> Vec<u8> {
-    const START: &str = r#"{"encrypt":""#;
-    const END: &str = r#""}"#;
+    const START: &[u8] = br#"{"encrypt":""#;
+    const END: &[u8] = br#""}"#;
     let sealed = sealed(plain, encrypt_key, iv);
-    let mut body = String::with_capacity(START.len() + sealed.len().div_ceil(3) * 4 + END.len());
-    body.push_str(START);
-    BASE64.encode_string(sealed, &mut body);
-    body.push_str(END);
-    body.into_bytes()
+    let base64_bytes = sealed.len().div_ceil(3) * 4;
+    let mut body = Vec::with_capacity(START.len() + base64_bytes + END.len());
+    body.extend_from_slice(START);
+    body.resize(START.len() + base64_bytes, 0);
+    let encoded = BASE64.encode_slice(sealed, &mut body[START.len()..]);
+    encoded.expect("there is room for every digit");
+    body.extend_from_slice(END);
+    body
 }
 
 /// The initialisation vector, and the ciphertext in place of the body.

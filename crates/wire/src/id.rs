@@ -147,8 +147,11 @@ impl EventId {
 /// Lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    halves.map(|half| char::from(DIGITS[usize::from(half)])).collect()
+    let mut text = vec![0; 2 * bytes.len()];
+    for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(bytes) {
+        *pair = [byte >> 4, byte & 0xf].map(|half| DIGITS[usize::from(half)]);
+    }
+    String::from_utf8(text).expect("digits are ASCII")
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use url::{Host, Url};
+use http::HeaderValue;
+use url::{Host, Position, Url};
 
 /// A URL longer than this is refused; browsers and proxies stop near here too.
 const URL_BYTES_MAX: usize = 2_048;
@@ -14,6 +15,7 @@ const URL_BYTES_MAX: usize = 2_048;
 pub struct Endpoint {
     url: Url,
     uri: http::Uri,
+    host_header: HeaderValue,
 }
 
 impl Endpoint {
@@ -22,7 +24,7 @@ impl Endpoint {
         if text.len() > URL_BYTES_MAX {
             return Err(EndpointError::TooLong { bytes: text.len() });
         }
-        let mut url = Url::parse(text.trim()).map_err(|source| EndpointError::NotAUrl { source: source.into() })?;
+        let mut url = Url::parse(text.trim()).map_err(EndpointError::not_a_url)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(EndpointError::Scheme {
                 found: url.scheme().to_owned(),
@@ -33,10 +35,11 @@ impl Endpoint {
         }
         // A fragment never leaves the client that holds it.
         url.set_fragment(None);
-        let uri = url.as_str().parse().map_err(|source| EndpointError::NotAUrl {
-            source: Box::new(source),
-        })?;
-        Ok(Self { url, uri })
+        let uri = url.as_str().parse().map_err(EndpointError::not_a_url)?;
+        // The URL names its port only when that is not the scheme's own.
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        let host_header = authority.parse().map_err(EndpointError::not_a_url)?;
+        Ok(Self { url, uri, host_header })
     }
 
     /// The host, without the brackets of an IPv6 address.
@@ -56,6 +59,11 @@ impl Endpoint {
 
     pub(super) fn uri(&self) -> &http::Uri {
         &self.uri
+    }
+
+    /// The host, and the port when it is not the scheme's own.
+    pub(super) fn host_header(&self) -> &HeaderValue {
+        &self.host_header
     }
 }
 
@@ -120,6 +128,13 @@ pub enum EndpointError {
         /// Its length.
         bytes: usize,
     },
+}
+
+impl EndpointError {
+    fn not_a_url(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        let source = Box::new(source);
+        Self::NotAUrl { source }
+    }
 }
 
 #[cfg(test)]

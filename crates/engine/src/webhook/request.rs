@@ -4,7 +4,7 @@
 //! nothing stored.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use larkspur_platform::{Assumptions, TimestampUnit};
 use larkspur_store::App;
@@ -13,6 +13,9 @@ use larkspur_wire::header::{LOG_ID, NONCE, REQUEST_ID, SIGNATURE, TIMESTAMP};
 use larkspur_wire::{hex, seal_body, sign, sign_card_v1};
 
 use super::{Endpoint, WebhookPush};
+
+/// What a push has, with those that the HTTP client adds.
+const HEADERS: usize = 8;
 
 /// The request that carries a push.
 pub(super) fn build(
@@ -66,6 +69,7 @@ fn request(
 ) -> Request<Full<Bytes>> {
     let named = [(REQUEST_ID, request_id.clone()), (LOG_ID, request_id)];
     let mut request = Request::new(Full::new(body));
+    *request.headers_mut() = HeaderMap::with_capacity(HEADERS);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = endpoint.uri().clone();
     request.headers_mut().insert(
@@ -77,6 +81,9 @@ fn request(
         let value = HeaderValue::try_from(value).expect("digits are valid in a header");
         request.headers_mut().insert(name, value);
     }
+    request
+        .headers_mut()
+        .insert(header::HOST, endpoint.host_header().clone());
     request
 }
 

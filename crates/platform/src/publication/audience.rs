@@ -25,7 +25,8 @@ pub fn binds(publication: &Publication<'_>) -> Vec<BindingKey> {
 ///
 /// <https://open.feishu.cn/document/ukTMukTMukTM/uUTNz4SN1MjL1UzM>
 pub fn order_key(publication: &Publication<'_>) -> Option<String> {
-    let id = text_at(publication.payload.value(), publication.facts.ordered_by.as_deref()?)?;
+    let path = publication.facts.ordered_by.as_deref()?;
+    let id = text_at(publication.payload.value(), path)?;
     Some(format!("{} {id}", publication.event_type))
 }
 

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use crate::api::probe::draining;
 use crate::api::publish;
 use crate::api::word::PushMode;
+use crate::auth::Producer;
 use crate::body;
 use crate::problem::{AnyRefusal, Asking, BodyRefusal, Misfit, Missing, Problem};
 use crate::server::Server;
@@ -68,7 +69,11 @@ pub(crate) struct CalledView {
     responses(
         (status = 200, description = "What the app answered.", body = CalledView),
         AnyRefusal, Asking, BodyRefusal, Missing))]
-pub(crate) async fn call(State(server): State<Arc<Server>>, request: Request) -> Result<Json<CalledView>, Problem> {
+pub(crate) async fn call(
+    _: Producer,
+    State(server): State<Arc<Server>>,
+    request: Request,
+) -> Result<Json<CalledView>, Problem> {
     if server.engine.is_draining() {
         return Err(draining());
     }

@@ -11,6 +11,9 @@ use larkspur_engine::Unready;
 use crate::problem::{NotReady, Problem};
 use crate::server::Server;
 
+/// The paths of the probes.
+pub(crate) const PATHS: [&str; 2] = ["/healthz", "/readyz"];
+
 /// Says that the process lives.
 #[utoipa::path(get, path = "/healthz", operation_id = "probe_liveness", tag = "platform", security(()),
     responses((status = 200, description = "It does.", body = String, content_type = "text/plain; charset=utf-8")))]

@@ -4,17 +4,17 @@ mod view;
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use larkspur_engine::Published;
 use larkspur_platform::{Publication, PublishError};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::probe::draining;
+use crate::auth::Producer;
 use crate::body::{self, Params};
 use crate::problem::{AnyRefusal, BodyRefusal, Conflicting, Misfit, Missing, Problem};
 use crate::server::Server;
@@ -22,6 +22,9 @@ use view::{PublicationView, PublishedLine, PublishedView};
 
 /// The content type of one JSON document a line.
 const NDJSON: &str = "application/x-ndjson";
+
+/// Room for the answer to an event that one app gets.
+const ANSWER_BYTES: usize = 512;
 
 /// What the answer tells.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -49,6 +52,7 @@ pub(crate) struct Explain {
         )),
         AnyRefusal, BodyRefusal, Conflicting, Missing))]
 pub(crate) async fn publish(
+    _: Producer,
     State(server): State<Arc<Server>>,
     Params(Explain { explain }): Params<Explain>,
     request: Request,
@@ -64,7 +68,11 @@ pub(crate) async fn publish(
     let publication = parse(&server, &bytes)?;
     let mut answers = server.engine.publish(vec![publication], explain).await?;
     match answers.pop() {
-        Some(Ok(published)) => Ok(Json(PublishedView::from(published)).into_response()),
+        Some(Ok(published)) => {
+            let mut answer = Vec::with_capacity(ANSWER_BYTES);
+            write(&mut answer, &PublishedView::from(published))?;
+            Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+        }
         Some(Err(error)) => Err(problem(error, None)),
         None => Err(Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -106,7 +114,7 @@ async fn publish_lines(server: &Server, bytes: &[u8], explain: bool) -> Result<R
         }
     }
     let mut published = server.engine.publish(publications, explain).await?.into_iter();
-    let mut answer = Vec::new();
+    let mut answer = Vec::with_capacity(refused.len() * ANSWER_BYTES);
     for refused in refused {
         let line = match refused {
             Some(problem) => Err(problem),
@@ -128,9 +136,13 @@ fn write_line(server: &Server, answer: &mut Vec<u8>, line: Result<Published, Pro
             PublishedLine::Refused { error }
         }
     };
-    serde_json::to_writer(&mut *answer, &line).map_err(|error| Problem::internal(&error))?;
+    write(answer, &line)?;
     answer.push(b'\n');
     Ok(())
+}
+
+fn write(answer: &mut Vec<u8>, view: &impl Serialize) -> Result<(), Problem> {
+    serde_json::to_writer(answer, view).map_err(|error| Problem::internal(&error))
 }
 
 fn parse<'a>(server: &'a Server, json: &[u8]) -> Result<Publication<'a>, Problem> {

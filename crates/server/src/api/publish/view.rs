@@ -2,6 +2,7 @@
 
 use larkspur_engine::{ExplainedVerdict, Explanation, Published, PublishedDelivery};
 use larkspur_platform::Gate;
+use larkspur_wire::{AppId, EventId, EventType};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,9 +40,11 @@ pub(super) struct PublicationView {
 #[schema(as = Published)]
 pub(super) struct PublishedView {
     /// Its id.
-    event_id: String,
+    #[schema(value_type = String)]
+    event_id: EventId,
     /// Its type.
-    event_type: String,
+    #[schema(value_type = String)]
+    event_type: EventType,
     /// Whether the same event had been published before, so that nothing new was made.
     repeated: bool,
     /// One per app that gets it.
@@ -62,7 +65,8 @@ pub(super) struct PublishedDeliveryView {
     /// Its id.
     delivery_id: String,
     /// The app it goes to.
-    app_id: String,
+    #[schema(value_type = String)]
+    app_id: AppId,
     /// How it is pushed.
     mode: PushMode,
     /// The app's live persistent connections.
@@ -132,8 +136,8 @@ impl From<Published> for PublishedView {
             *refused.at(*gate) = *count;
         }
         Self {
-            event_id: published.event_id.to_string(),
-            event_type: published.event_type.to_string(),
+            event_id: published.event_id,
+            event_type: published.event_type,
             repeated: published.repeated,
             deliveries: published.deliveries.into_iter().map(Into::into).collect(),
             refused,
@@ -163,7 +167,7 @@ impl From<PublishedDelivery> for PublishedDeliveryView {
     fn from(delivery: PublishedDelivery) -> Self {
         Self {
             delivery_id: delivery.delivery_id.to_string(),
-            app_id: delivery.app_id.to_string(),
+            app_id: delivery.app_id,
             mode: delivery.mode.into(),
             online: delivery.online,
         }
