@@ -1,9 +1,9 @@
 //! Deliveries that this node has leased: each is in memory once, and each app's are pushed a few at a time.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use foldhash::HashMap;
 use larkspur_platform::{LaneLimits, Now, Place, Scheduler};
 use larkspur_store::{App, DeliveryId};
 use larkspur_wire::{AppId, TimestampMs};

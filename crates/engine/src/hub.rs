@@ -16,11 +16,11 @@ mod socket;
 mod tests;
 mod ticket;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use larkspur_platform::{Assumptions, SessionSettings};
 use larkspur_wire::endpoint::{ClientConfig, ConnectionQuery};
 use larkspur_wire::{AppId, Secret, hex};

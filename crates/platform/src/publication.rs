@@ -117,9 +117,12 @@ impl<'a> Publication<'a> {
         let create_time = self.create_time.map(|time| time.0.to_string()).unwrap_or_default();
         let parts = [self.event_type.as_str(), tenant_key, app_id, &create_time];
         // With their lengths, so that no two publications are the same text.
-        let lengths = parts.map(|part| part.len().to_le_bytes());
-        let both = lengths.iter().zip(parts);
-        sha256(both.flat_map(|(length, part)| [&length[..], part.as_bytes()]))
+        let mut said = Vec::new();
+        for part in parts {
+            said.extend(part.len().to_le_bytes());
+            said.extend(part.as_bytes());
+        }
+        sha256([&said[..]])
     }
 }
 

@@ -9,9 +9,10 @@ mod pace;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use larkspur_wire::{AppId, TimestampMs};
 
 pub use lane::LaneLimits;
@@ -77,7 +78,7 @@ impl<T> Scheduler<T> {
     /// A scheduler without any delivery.
     pub fn new(limits: LaneLimits) -> Self {
         Self {
-            lanes: HashMap::new(),
+            lanes: HashMap::default(),
             limits,
             timeline: BTreeSet::new(),
             paced: BTreeSet::new(),

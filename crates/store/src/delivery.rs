@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use larkspur_wire::{AppId, EventId, EventType, TenantKey, TimestampMs};
+use larkspur_wire::{AppId, EventId, EventType, TenantKey, TimestampMs, hex};
 use serde::{Deserialize, Serialize};
 
 use crate::{BindingKey, Mode};
@@ -38,7 +38,7 @@ impl DeliveryId {
 
 impl std::fmt::Display for DeliveryId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(&hex(&self.0.to_be_bytes()))
     }
 }
 

@@ -1,9 +1,9 @@
 //! An app's webhook URL, parsed once so that nothing later has to ask whether it can be pushed to.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::HashMap;
 use http::HeaderValue;
 use url::{Host, Position, Url};
 

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use larkspur_engine::Published;
 use larkspur_platform::{Publication, PublishError};
+use memchr::memchr_iter;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
@@ -94,10 +95,7 @@ fn is_ndjson(headers: &HeaderMap) -> bool {
 }
 
 async fn publish_lines(server: &Server, bytes: &[u8], explain: bool) -> Result<Response, Problem> {
-    let lines: Vec<_> = bytes
-        .split(|byte| *byte == b'\n')
-        .filter(|line| !line.trim_ascii().is_empty())
-        .collect();
+    let lines: Vec<_> = lines(bytes).filter(|line| !line.trim_ascii().is_empty()).collect();
     let events_max = server.engine.settings().publish.batch_max;
     if lines.len() > events_max {
         return Err(problem(PublishError::TooMany { events_max }, None));
@@ -126,6 +124,15 @@ async fn publish_lines(server: &Server, bytes: &[u8], explain: bool) -> Result<R
         write_line(server, &mut answer, line)?;
     }
     Ok(([(header::CONTENT_TYPE, NDJSON)], answer).into_response())
+}
+
+fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr_iter(b'\n', bytes).chain([bytes.len()]).map(move |end| {
+        let line = &bytes[start..end];
+        start = end + 1;
+        line
+    })
 }
 
 fn write_line(server: &Server, answer: &mut Vec<u8>, line: Result<Published, Problem>) -> Result<(), Problem> {
