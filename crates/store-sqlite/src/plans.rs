@@ -75,7 +75,7 @@ fn the_queue_finds_its_rows_by_index() {
         ),
         // The plan of an update does not say that the index covers it; `SCAN … USING INDEX` is all there is.
         (RELEASE, "INDEX delivery_due"),
-        (SETTLE, DELIVERY_ID),
+        (SETTLE, SEQ),
         (NUMBER, DELIVERY_ID),
         (RESEND, DELIVERY_ID),
         (PENDING_COUNT, "INDEX delivery_due"),

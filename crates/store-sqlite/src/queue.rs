@@ -6,7 +6,7 @@ use larkspur_store::{
     Settlement, StoreError, Verdict, WAITING, Want,
 };
 use larkspur_wire::{EventId, TimestampMs};
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::accept::{ACCEPT, KNOWN, accept_one, bytes};
 use crate::lanes::Lane;
@@ -33,9 +33,10 @@ pub(crate) const BACKLOG: &str =
 // By delivery_due, which has all the columns it asks for.
 pub(crate) const RELEASE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WHERE state = 0 AND leased = 1";
 
-// By the unique index on delivery.id.
+// By the primary key. With `RETURNING`, SQLite would make a table of its own for the rows, and copy each page that it
+// changes, each time.
 pub(crate) const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5 \
-     WHERE id = ?1 AND generation = ?2 AND state = 0 RETURNING seq";
+     WHERE seq = ?1 AND generation = ?2 AND state = 0";
 // By the unique index on delivery.id.
 pub(crate) const NUMBER: &str = "SELECT seq FROM delivery WHERE id = ?1";
 // By the unique index on delivery.id and delivery_in_order.
@@ -69,20 +70,17 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
         Verdict::Again(at) => (PENDING, Some(at.0)),
         Verdict::Dead => (DEAD, None),
     };
-    let row = params![id, generation, state, due_at, attempt.number];
-    let seq = |sql, params: &[&dyn ToSql]| -> Result<Option<i64>, StoreError> {
-        let mut statement = tx.prepare_cached(sql).map_err(failed(DOING))?;
-        let found = statement.query_row(params, |row| row.get(0)).optional();
-        found.map_err(failed(DOING))
+    let mut number = tx.prepare_cached(NUMBER).map_err(failed(DOING))?;
+    let seq = number.query_row([id], |row| row.get::<_, i64>(0)).optional();
+    let Some(seq) = seq.map_err(failed(DOING))? else {
+        return Ok(());
     };
-    let settled = seq(SETTLE, row)?;
-    if *in_order && settled.is_some() && state != PENDING {
+    let row = params![seq, generation, state, due_at, attempt.number];
+    let settled = execute(tx, DOING, SETTLE, row)? > 0;
+    if *in_order && settled && state != PENDING {
         execute(tx, DOING, RELEASE_NEXT, params![id, attempt.started_at.0, WAITING.0])?;
     }
     // Whoever settles too late has made an attempt all the same.
-    let Some(seq) = settled.map_or_else(|| seq(NUMBER, params![id]), |seq| Ok(Some(seq)))? else {
-        return Ok(());
-    };
     let took_us = i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX);
     let row = params![
         seq,
