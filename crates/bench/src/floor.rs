@@ -2,40 +2,109 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::peer::Peer;
-use crate::role::{Role, disk, echo, load};
+use crate::platform::ENCRYPT_KEY;
+use crate::process;
+use crate::record::{self, Counts};
+use crate::role::{Command, Role, bare, disk, echo, load, sink};
 use crate::shim::Shim;
 
 /// Long enough for a steady figure.
 const SECONDS_MAX: f64 = 2.0;
+/// How often a condition is looked at again, and for how long.
+const POLL: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Events a second from the load generator to a handler that does nothing.
 pub(crate) async fn http(folder: &Path, producers: usize, batch: u64, seconds: f64) -> Result<f64> {
     let mut empty = Peer::start(Role::Empty, &(), None)?;
     let address: SocketAddr = empty.next().await?;
+    let done = load(address, folder, producers, batch, seconds.min(SECONDS_MAX)).await?;
+    Ok(per_s(done.acked, done.started_ns, done.ended_ns))
+}
+
+async fn load(address: SocketAddr, folder: &Path, producers: usize, batch: u64, seconds: f64) -> Result<load::Done> {
     let spec = load::Spec {
         address,
         token: String::new(),
         producers,
         batch,
         rate: None,
-        seconds: seconds.min(SECONDS_MAX),
+        seconds,
         events_max: u64::MAX,
         first_seq: 0,
         first_tenant: 0,
         tenants: 1,
         record: folder.join("floor"),
     };
-    let done: load::Done = Peer::start(Role::Load, &spec, None)?.next().await?;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts and nanoseconds of a measurement are far below 2⁵³"
-    )]
-    let per_s = done.acked as f64 * 1e9 / (done.ended_ns - done.started_ns) as f64;
-    Ok(per_s)
+    Peer::start(Role::Load, &spec, None)?.next().await
+}
+
+fn per_s(n: u64, from_ns: u64, to_ns: u64) -> f64 {
+    count(n) * 1e9 / count(to_ns - from_ns)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts and nanoseconds of a measurement are far below 2⁵³"
+)]
+fn count(n: u64) -> f64 {
+    n as f64
+}
+
+/// What the least that keeps events and pushes them does with the same load.
+pub(crate) struct Bare {
+    pub(crate) delivered_per_s: f64,
+    pub(crate) cpu_us_per_event: f64,
+}
+
+/// The same load generator, sink, disk and number of threads, and between them only what no platform can leave out.
+pub(crate) async fn bare(
+    folder: &Path,
+    producers: usize,
+    batch: u64,
+    seconds: f64,
+    shim: Option<&Shim>,
+) -> Result<Bare> {
+    let folder = tempfile::tempdir_in(folder)?;
+    let encrypt_key = ENCRYPT_KEY.to_owned();
+    let spec = sink::Spec {
+        encrypt_key: encrypt_key.clone(),
+        apps: 1,
+        tls: None,
+    };
+    let mut sink = Peer::start(Role::Sink, &spec, None)?;
+    let listening: sink::Listening = sink.next().await?;
+    let spec = bare::Spec {
+        path: folder.path().join("bare.db"),
+        encrypt_key,
+        endpoint: listening.plain,
+    };
+    let mut bare = Peer::start(Role::Bare, &spec, shim)?;
+    let address = bare.next().await?;
+    let done = load(address, folder.path(), producers, batch, seconds).await?;
+    let started = Instant::now();
+    let path = folder.path().join("arrived");
+    loop {
+        let counts: Counts = sink.ask(&Command::Save { path: path.clone() }).await?;
+        if counts.distinct == done.acked && counts.foreign == 0 {
+            break;
+        }
+        if started.elapsed() > PATIENCE {
+            bail!("of {} events {counts:?} came through the floor", done.acked);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    let last_ns = record::load(&path)?.into_iter().max().unwrap_or_default();
+    let cpu = process::cpu(bare.pid())?;
+    Ok(Bare {
+        delivered_per_s: per_s(done.acked, done.started_ns, last_ns),
+        cpu_us_per_event: cpu.as_secs_f64() * 1e6 / count(done.acked),
+    })
 }
 
 /// Appended and synced kibibytes a second.

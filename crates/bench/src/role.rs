@@ -1,6 +1,7 @@
 //! The processes beside the platform, each with its own share of the processors: told what to do by an argument and by
 //! lines on stdin, answering with lines of JSON on stdout.
 
+pub(crate) mod bare;
 pub(crate) mod disk;
 pub(crate) mod echo;
 pub(crate) mod empty;
@@ -30,6 +31,8 @@ pub(crate) enum Role {
     Subscriber,
     /// Answers requests with nothing; the floor of what HTTP costs.
     Empty,
+    /// Keeps events and pushes them, and nothing else; the floor of what a platform costs.
+    Bare,
     /// Exchanges messages over one WebSocket with itself; the floor of what a persistent connection costs.
     Echo,
     /// Appends and syncs; the floor of what a commit costs.
@@ -74,6 +77,7 @@ impl Role {
             Self::Sink => block_on(sink::run(parse(spec)?)),
             Self::Subscriber => block_on(subscriber::run(parse(spec)?)),
             Self::Empty => empty::run(),
+            Self::Bare => bare::run(&parse(spec)?),
             Self::Echo => block_on(echo::run(parse(spec)?)),
             Self::Disk => disk::run(&parse(spec)?),
             Self::Gateway => gateway::run(),

@@ -40,7 +40,21 @@ async fn webhook(bench: &Bench, plan: &Plan) -> Result<Figures> {
     let mut stage = Stage::with_webhooks(bench, 1, |_| 0).await?;
     let outcome = stage.load(plan).await?;
     stage.platform.stop().await?;
-    Ok(outcome.figures(floor_per_s).with("floor_fdatasync_per_s", disk))
+    let figures = outcome.figures(floor_per_s).with("floor_fdatasync_per_s", disk);
+    if plan.rate.is_some() {
+        return Ok(figures);
+    }
+    let bare = floor::bare(
+        bench.folder(),
+        plan.producers,
+        plan.batch,
+        bench.seconds(),
+        bench.shim.as_ref(),
+    )
+    .await?;
+    Ok(figures
+        .with("bare_per_s", bare.delivered_per_s)
+        .with("bare_cpu_us_per_event", bare.cpu_us_per_event))
 }
 
 /// A hundred events a request, one subscriber with one connection.

@@ -23,7 +23,8 @@ pub(super) fn run() -> Result<()> {
     })
 }
 
-async fn until_told() -> Result<()> {
+/// Waits until whoever started this has gone.
+pub(super) async fn until_told() -> Result<()> {
     let mut commands = Commands::new();
     while commands.next().await?.is_some() {}
     Ok(())
