@@ -50,13 +50,14 @@ impl Engine {
     /// Pushes a delivery, and then those of its app that wait for its slot.
     pub(crate) fn push_soon(&self, leased: Leased) {
         let engine = self.clone();
-        self.spawn(async move {
+        // In a box: what waits for an answer is some kilobytes, and spawning moves it several times.
+        self.spawn(Box::pin(async move {
             let mut next = Some(leased);
             while let Some(leased) = next {
                 let span = leased.span();
                 next = engine.deliver(leased).instrument(span).await;
             }
-        });
+        }));
     }
 
     /// Pushes a delivery; answers what its slot is for next.

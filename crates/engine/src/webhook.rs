@@ -8,6 +8,7 @@ mod connector;
 mod endpoint;
 mod exchange;
 mod guard;
+mod pool;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -78,7 +79,10 @@ impl WebhookClient {
     pub(crate) async fn post(&self, app: &App, endpoint: &Endpoint, push: WebhookPush) -> Pushed {
         let started = Instant::now();
         let request = request::build(app, endpoint, &push, &self.assumptions);
-        let sent = self.exchange.send(self.reach(app), request, self.push_timeout).await;
+        let sent = self
+            .exchange
+            .send(self.reach(app), endpoint, request, self.push_timeout)
+            .await;
         let (code, answer, outcome) = match sent {
             Ok(answer) if answer.status == 200 => (Some(200), answer.body, Ok(())),
             Ok(answer) => {
@@ -106,7 +110,10 @@ impl WebhookClient {
             request::build
         };
         let request = build(app, endpoint, &push, &self.assumptions);
-        let sent = self.exchange.send(self.reach(app), request, self.push_timeout).await;
+        let sent = self
+            .exchange
+            .send(self.reach(app), endpoint, request, self.push_timeout)
+            .await;
         let code = sent.as_ref().ok().map(|answer| i32::from(answer.status));
         let in_time = started.elapsed() < self.push_timeout;
         let after = self.push_timeout;
@@ -146,7 +153,7 @@ impl WebhookClient {
         let request = request::build(app, endpoint, &push, &self.assumptions);
         let answer = self
             .exchange
-            .send(self.reach(app), request, self.challenge_timeout)
+            .send(self.reach(app), endpoint, request, self.challenge_timeout)
             .await?;
         challenge::judge(&challenge, &answer, self.challenge_timeout)
     }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::HashMap;
-use http::HeaderValue;
-use url::{Host, Position, Url};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Uri};
+use url::{Host, Url};
 
 /// A URL longer than this is refused; browsers and proxies stop near here too.
 const URL_BYTES_MAX: usize = 2_048;
@@ -14,8 +15,13 @@ const URL_BYTES_MAX: usize = 2_048;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     url: Url,
-    uri: http::Uri,
-    host_header: HeaderValue,
+    uri: Uri,
+    /// What a request names: path and query.
+    target: Uri,
+    /// Host, and port unless it is the scheme's own.
+    host: HeaderValue,
+    /// Scheme, host and port: whoever shares them may share connections.
+    origin: Box<str>,
 }
 
 impl Endpoint {
@@ -35,11 +41,16 @@ impl Endpoint {
         }
         // A fragment never leaves the client that holds it.
         url.set_fragment(None);
-        let uri = url.as_str().parse().map_err(EndpointError::not_a_url)?;
-        // The URL names its port only when that is not the scheme's own.
-        let authority = &url[Position::BeforeHost..Position::AfterPort];
-        let host_header = authority.parse().map_err(EndpointError::not_a_url)?;
-        Ok(Self { url, uri, host_header })
+        let uri: Uri = url.as_str().parse().map_err(EndpointError::not_a_url)?;
+        let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let authority = uri.authority().map_or("", Authority::as_str);
+        Ok(Self {
+            target: target.parse().map_err(EndpointError::not_a_url)?,
+            host: HeaderValue::from_str(authority).map_err(EndpointError::not_a_url)?,
+            origin: format!("{}://{authority}", url.scheme()).into(),
+            url,
+            uri,
+        })
     }
 
     /// The host, without the brackets of an IPv6 address.
@@ -57,13 +68,20 @@ impl Endpoint {
         self.url.as_str()
     }
 
-    pub(super) fn uri(&self) -> &http::Uri {
+    pub(super) fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// The host, and the port when it is not the scheme's own.
+    pub(super) fn target(&self) -> &Uri {
+        &self.target
+    }
+
     pub(super) fn host_header(&self) -> &HeaderValue {
-        &self.host_header
+        &self.host
+    }
+
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
     }
 }
 
@@ -145,7 +163,9 @@ mod tests {
     fn a_url_keeps_its_query_for_the_request_and_hides_it_in_logs() {
         let endpoint = Endpoint::parse(" https://app.example.com:8443/hook?key=s3cret#top ").unwrap();
         assert_eq!(endpoint.as_str(), "https://app.example.com:8443/hook?key=s3cret");
-        assert_eq!(endpoint.uri().path_and_query().unwrap(), "/hook?key=s3cret");
+        assert_eq!(endpoint.target().to_string(), "/hook?key=s3cret");
+        assert_eq!(endpoint.host_header(), "app.example.com:8443");
+        assert_eq!(endpoint.origin(), "https://app.example.com:8443");
         assert_eq!(endpoint.to_string(), "https://app.example.com:8443/hook");
         assert!(!format!("{endpoint:?}").contains("s3cret"));
     }

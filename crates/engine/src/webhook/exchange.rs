@@ -5,8 +5,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,31 +17,32 @@ use http::{Request, Response, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Sleep, sleep};
+use tower_service::Service;
 
+use super::Endpoint;
 use super::connector::{ConnectError, Connector, Reach};
+use super::pool::{Connection, Pool};
 
-/// Node's server closes a connection that was idle for 5 s; a push on one that is just closing would be lost.
-const IDLE_MAX: Duration = Duration::from_secs(4);
-/// Idle connections kept to one endpoint: as many as pushes are on their way to an app by default, and some more. With
-/// fewer, a busy app's connections would be closed after one push and opened again for the next.
-const IDLE_PER_HOST_MAX: usize = 128;
-/// The head of an answer may be this large.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-
-type HttpClient = legacy::Client<HttpsConnector<Connector>, Full<Bytes>>;
+type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Two pools of connections, so that one opened for an app that may reach private addresses serves no other app.
 #[derive(Clone, Debug)]
 pub(super) struct Exchange {
-    public: HttpClient,
-    anywhere: HttpClient,
+    public: Client,
+    anywhere: Client,
     answer_bytes_max: usize,
+}
+
+/// Opens connections to whom it may, and keeps them.
+#[derive(Clone, Debug)]
+struct Client {
+    connector: HttpsConnector<Connector>,
+    pool: Pool,
 }
 
 /// The webhook client could not be set up.
@@ -76,13 +79,18 @@ impl Exchange {
     ) -> Result<Self, WebhookSetupError> {
         let tls = tls(root_pem)?;
         let client = |reach| {
-            client(
-                tls.clone(),
-                Connector {
-                    reach,
-                    timeout: connect_timeout,
-                },
-            )
+            let connector = Connector {
+                reach,
+                timeout: connect_timeout,
+            };
+            Client {
+                connector: HttpsConnectorBuilder::new()
+                    .with_tls_config(tls.clone())
+                    .https_or_http()
+                    .enable_http1()
+                    .wrap_connector(connector),
+                pool: Pool::default(),
+            }
         };
         Ok(Self {
             public: client(Reach::Public),
@@ -94,6 +102,7 @@ impl Exchange {
     pub(super) async fn send(
         &self,
         reach: Reach,
+        endpoint: &Endpoint,
         request: Request<Full<Bytes>>,
         timeout: Duration,
     ) -> Result<Answer, ExchangeError> {
@@ -101,29 +110,57 @@ impl Exchange {
             Reach::Public => &self.public,
             Reach::Anywhere => &self.anywhere,
         };
-        let deadline = Instant::now() + timeout;
-        match timeout_at(deadline, client.request(request)).await {
-            Ok(Ok(response)) => Ok(Answer::read(response, self.answer_bytes_max, deadline).await),
-            Ok(Err(source)) => Err(ExchangeError::Failed(source)),
-            Err(_) => Err(ExchangeError::TimedOut { after: timeout }),
+        let mut deadline = pin!(sleep(timeout));
+        let sent = before(deadline.as_mut(), client.send(endpoint, request)).await;
+        let (mut connection, response) = match sent {
+            Some(sent) => sent.map_err(ExchangeError::Failed)?,
+            None => return Err(ExchangeError::TimedOut { after: timeout }),
+        };
+        let answer = Answer::read(&mut connection, response, self.answer_bytes_max, deadline).await;
+        if !answer.cut_off && !answer.goes_on {
+            client.pool.put(endpoint.origin(), connection);
         }
+        Ok(answer)
     }
 }
 
-fn client(tls: rustls::ClientConfig, connector: Connector) -> HttpClient {
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(connector);
-    legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE_MAX)
-        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-        .http1_max_buf_size(HEAD_BYTES_MAX)
-        // The documentation spells the signature headers in title case.
-        .http1_title_case_headers(true)
-        .build(connector)
+impl Client {
+    /// Sends a request over a connection that is there, or over a new one.
+    async fn send(
+        &self,
+        endpoint: &Endpoint,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Connection, Response<Incoming>), BoxError> {
+        while let Some(mut connection) = self.pool.take(endpoint.origin()) {
+            let mut failed = match connection.request(request).await {
+                Ok(response) => return Ok((connection, response)),
+                Err(failed) => failed,
+            };
+            // The other end may have closed it just now.
+            match failed.take_message() {
+                Some(unsent) => request = unsent,
+                None => return Err(failed.into_error().into()),
+            }
+        }
+        // Rare, and large: in a box, since what a push may wait for is moved around with it.
+        let mut connection = Box::pin(self.open(endpoint)).await?;
+        let response = connection.request(request).await;
+        Ok((connection, response.map_err(TrySendError::into_error)?))
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Connection, BoxError> {
+        let stream = self.connector.clone().call(endpoint.uri().clone()).await?;
+        Ok(Connection::over(stream).await?)
+    }
+}
+
+/// What comes of it, or nothing when the deadline comes first.
+async fn before<T>(deadline: Pin<&mut Sleep>, what: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = what => Some(done),
+        () = deadline => None,
+    }
 }
 
 /// TLS with a provider named here: a global one may be missing, or set by somebody else to another.
@@ -161,7 +198,12 @@ pub(super) struct Answer {
 impl Answer {
     /// Reads until the body ends, is large enough, or the deadline comes; what is not read is thrown away with the
     /// connection.
-    async fn read(response: Response<Incoming>, bytes_max: usize, deadline: Instant) -> Self {
+    async fn read(
+        connection: &mut Connection,
+        response: Response<Incoming>,
+        bytes_max: usize,
+        mut deadline: Pin<&mut Sleep>,
+    ) -> Self {
         let location = response.headers().get(header::LOCATION);
         let mut answer = Self {
             status: response.status().as_u16(),
@@ -173,15 +215,15 @@ impl Answer {
         let mut body = response.into_body();
         let mut read = BytesMut::new();
         while read.len() < bytes_max {
-            match timeout_at(deadline, body.frame()).await {
-                Ok(Some(Ok(frame))) => {
+            match before(deadline.as_mut(), connection.until(body.frame())).await {
+                Some(Some(Ok(frame))) => {
                     let data = frame.into_data().unwrap_or_default();
                     let wanted = data.len().min(bytes_max - read.len());
                     read.extend_from_slice(&data[..wanted]);
                     answer.goes_on = wanted < data.len() || (read.len() == bytes_max && !body.is_end_stream());
                 }
-                Ok(None) => break,
-                Ok(Some(Err(_))) | Err(_) => {
+                Some(None) => break,
+                Some(Some(Err(_))) | None => {
                     answer.cut_off = true;
                     break;
                 }
@@ -199,7 +241,7 @@ pub(super) enum ExchangeError {
     TimedOut {
         after: Duration,
     },
-    Failed(legacy::Error),
+    Failed(BoxError),
 }
 
 /// Why no answer came.
@@ -214,14 +256,14 @@ pub(super) enum Cause<'a> {
     Closed,
     /// What came is not HTTP/1.1, or its head is too large.
     NotHttp,
-    Other(&'a legacy::Error),
+    Other(&'a (dyn Error + Send + Sync)),
 }
 
 impl ExchangeError {
     pub(super) fn cause(&self) -> Cause<'_> {
         let error = match self {
             Self::TimedOut { after } => return Cause::TimedOut { after: *after },
-            Self::Failed(error) => error,
+            Self::Failed(error) => &**error,
         };
         let mut next: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(link) = next {
@@ -262,7 +304,7 @@ impl fmt::Display for ExchangeError {
             Cause::Tls(error) => write!(f, "TLS failed: {error}"),
             Cause::Closed => f.write_str("the endpoint closed the connection without an answer"),
             Cause::NotHttp => f.write_str("what the endpoint answered is not HTTP/1.1"),
-            Cause::Other(error) => error.fmt(f),
+            Cause::Other(error) => fmt::Display::fmt(error, f),
         }
     }
 }

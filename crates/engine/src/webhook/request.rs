@@ -71,7 +71,10 @@ fn request(
     let mut request = Request::new(Full::new(body));
     *request.headers_mut() = HeaderMap::with_capacity(HEADERS);
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = endpoint.uri().clone();
+    *request.uri_mut() = endpoint.target().clone();
+    request
+        .headers_mut()
+        .insert(header::HOST, endpoint.host_header().clone());
     request.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json; charset=utf-8"),
@@ -81,9 +84,6 @@ fn request(
         let value = HeaderValue::try_from(value).expect("digits are valid in a header");
         request.headers_mut().insert(name, value);
     }
-    request
-        .headers_mut()
-        .insert(header::HOST, endpoint.host_header().clone());
     request
 }
 

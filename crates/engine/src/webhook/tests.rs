@@ -2,6 +2,7 @@
 
 mod bounds;
 mod challenges;
+mod connections;
 mod posts;
 mod receiver;
 
