@@ -7,9 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use larkspur_platform::{
-    Audience, Plan, Planned, Publication, PublishError, Subject, binds, bound_by, order_key, resolve,
-};
+use larkspur_platform::{Audience, Plan, Publication, PublishError, Subject, binds, bound_by, order_key, resolve};
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, Start, StoreError};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
@@ -143,9 +141,13 @@ impl Engine {
             payload: publication.payload.into_json().into(),
         };
         let mut deliveries = Vec::with_capacity(plan.deliveries.len());
-        for planned in &plan.deliveries {
-            let start = places.start(&planned.app.id, key.as_ref(), now).await;
-            deliveries.push(new_delivery(planned, start, now));
+        for (planned, id) in plan.deliveries.iter().zip(new_delivery_ids(now)) {
+            deliveries.push(NewDelivery {
+                id,
+                app_id: planned.app.id.clone(),
+                withheld: planned.withheld.clone(),
+                start: places.start(&planned.app.id, key.as_ref(), now).await,
+            });
         }
         let event = NewEvent {
             id: row.id.clone(),
@@ -242,15 +244,11 @@ fn new_event_id(now: TimestampMs) -> EventId {
     EventId::mint(id)
 }
 
-fn new_delivery(planned: &Planned, start: Start, now: TimestampMs) -> NewDelivery {
+/// Ids for the deliveries of one event, each the one after the last, so that they are in the order of its plan.
+fn new_delivery_ids(now: TimestampMs) -> impl Iterator<Item = DeliveryId> {
     let milliseconds = u64::try_from(now.0).unwrap_or_default();
-    let id = uuid::Builder::from_unix_timestamp_millis(milliseconds, &crate::random::bytes()).into_uuid();
-    NewDelivery {
-        id: DeliveryId(id.as_u128()),
-        app_id: planned.app.id.clone(),
-        withheld: planned.withheld.clone(),
-        start,
-    }
+    let first = uuid::Builder::from_unix_timestamp_millis(milliseconds, &crate::random::bytes()).into_uuid();
+    (first.as_u128()..).map(DeliveryId)
 }
 
 /// How an app receives its events.

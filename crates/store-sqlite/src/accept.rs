@@ -20,7 +20,7 @@ const NEW_DELIVERY: &str = "INSERT INTO delivery \
 pub(crate) const PREDECESSOR: &str =
     "SELECT 1 FROM delivery WHERE state = 0 AND app_id = ?1 AND order_key = ?2 LIMIT 1";
 // By delivery_by_event.
-pub(crate) const DELIVERIES_OF: &str = "SELECT id, app_id FROM delivery WHERE event_seq = ?1 ORDER BY seq";
+pub(crate) const DELIVERIES_OF: &str = "SELECT id, app_id FROM delivery WHERE event_seq = ?1 ORDER BY id";
 
 pub(crate) const ACCEPT: &str = "accept events";
 

@@ -83,9 +83,11 @@ fn look(path: &Path, report: &mut Report) -> rusqlite::Result<()> {
     report.schema = schema;
     report.faults.extend(faults);
     let orphan = |row: &Row<'_>| {
-        let (table, row_id, parent): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        // Not every table numbers its rows.
+        let (table, row_id, parent): (String, Option<i64>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let row = row_id.map_or_else(|| "a row".to_owned(), |row_id| format!("row {row_id}"));
         Ok(format!(
-            "row {row_id} of `{table}` names a row of `{parent}` that is not there"
+            "{row} of `{table}` names a row of `{parent}` that is not there"
         ))
     };
     report.faults.extend(all(&connection, FOREIGN_KEYS, orphan)?);

@@ -12,15 +12,17 @@ use crate::log::statements::{
     select_feed, select_pending, select_pending_count, select_trimmable, select_trimmable_end,
 };
 use crate::queue::{
-    BACKLOG, DEAD_COUNT, DUE, LEASE, LEASED, NEXT_DUE, NUMBER, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND, SETTLE,
+    ADD_ATTEMPT, BACKLOG, DEAD_COUNT, DUE, LAST_ATTEMPT, LEASE, LEASED, NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT,
+    RESEND, SETTLE,
 };
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
 use crate::{Options, open};
 
 /// The index that SQLite makes for `UNIQUE` or for a primary key that is text.
 const EVENT_ID: &str = "sqlite_autoindex_event_1 (id=?)";
-const DELIVERY_ID: &str = "sqlite_autoindex_delivery_1 (id=?)";
-/// Also the `seq` of a table.
+/// The `id` of a delivery, which is the key of its table.
+const DELIVERY_ID: &str = "PRIMARY KEY (id=?)";
+/// The `seq` of a table.
 const SEQ: &str = "INTEGER PRIMARY KEY";
 
 fn plan(connection: &Connection, Select { sql, values }: Select) -> String {
@@ -61,8 +63,8 @@ fn the_queue_finds_its_rows_by_index() {
         (KNOWN, EVENT_ID),
         (DELIVERIES_OF, "delivery_by_event (event_seq=?)"),
         (DUE, "COVERING INDEX delivery_due (app_id=? AND due_at<?)"),
-        (LEASE, SEQ),
-        (LEASED, SEQ),
+        (LEASE, DELIVERY_ID),
+        (LEASED, DELIVERY_ID),
         (NEXT_DUE, "COVERING INDEX delivery_due (app_id=?)"),
         (BACKLOG, "COVERING INDEX delivery_due"),
         (
@@ -75,8 +77,9 @@ fn the_queue_finds_its_rows_by_index() {
         ),
         // The plan of an update does not say that the index covers it; `SCAN … USING INDEX` is all there is.
         (RELEASE, "INDEX delivery_due"),
-        (SETTLE, SEQ),
-        (NUMBER, DELIVERY_ID),
+        (SETTLE, DELIVERY_ID),
+        (LAST_ATTEMPT, DELIVERY_ID),
+        (ADD_ATTEMPT, DELIVERY_ID),
         (RESEND, DELIVERY_ID),
         (PENDING_COUNT, "INDEX delivery_due"),
         (DEAD_COUNT, "INDEX delivery_dead"),
@@ -142,10 +145,10 @@ fn deliveries_and_attempts_are_read_by_index() {
         ..DeliveryQuery::default()
     };
     let dead = Some(DeliveryState::Dead);
-    let by_id = "sqlite_autoindex_delivery_1 (id>? AND id<?)";
+    let by_id = "PRIMARY KEY (id>? AND id<?)";
     check(vec![
         (select_delivery(DeliveryId(7)), DELIVERY_ID),
-        (of(DeliveryQuery::default()), "sqlite_autoindex_delivery_1"),
+        (of(DeliveryQuery::default()), "SCAN d; SEARCH e"),
         (of(of_time()), by_id),
         (
             of(DeliveryQuery {
@@ -178,7 +181,11 @@ fn deliveries_and_attempts_are_read_by_index() {
             }),
             "delivery_dead (id>? AND id<?)",
         ),
-        (select_attempts(DeliveryId(7)), "attempt_by_delivery (delivery_seq=?)"),
+        (select_attempts(DeliveryId(7)), DELIVERY_ID),
+        (
+            select_attempts(DeliveryId(7)),
+            "SEARCH a USING INTEGER PRIMARY KEY (rowid=?)",
+        ),
         (
             select_feed(&AttemptQuery::default(), 7, 9, 2),
             "SEARCH a USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
@@ -211,7 +218,7 @@ fn the_log_is_cut_off_by_index() {
     check(
         [
             (IS_KEPT, "delivery_by_event (event_seq=?)"),
-            (DELETE_ATTEMPTS, "attempt_by_delivery (delivery_seq=?)"),
+            (DELETE_ATTEMPTS, "SEARCH attempt USING INTEGER PRIMARY KEY (rowid=?)"),
             (DELETE_ATTEMPTS, "delivery_by_event (event_seq=?)"),
             (DELETE_DELIVERIES, "delivery_by_event (event_seq=?)"),
             (DELETE_EVENT, SEQ),

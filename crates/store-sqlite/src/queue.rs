@@ -11,20 +11,21 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use crate::accept::{ACCEPT, KNOWN, accept_one, bytes};
 use crate::lanes::Lane;
 use crate::registry::all;
-use crate::row::{DEAD, DELIVERED, DELIVERY_COLUMNS_LEN, PENDING, parsed, read_delivery, read_event, write_mode};
+use crate::row::{
+    DEAD, DELIVERED, DELIVERY_COLUMNS_LEN, PENDING, parsed, read_delivery, read_delivery_id, read_event, write_mode,
+};
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
 // By delivery_due.
 pub(crate) const DUE: &str =
-    "SELECT seq FROM delivery WHERE state = 0 AND app_id = ?1 AND due_at <= ?2 ORDER BY due_at, seq LIMIT ?3";
+    "SELECT id FROM delivery WHERE state = 0 AND app_id = ?1 AND due_at <= ?2 ORDER BY due_at, event_seq LIMIT ?3";
 // By the primary key.
-pub(crate) const LEASE: &str =
-    "UPDATE delivery SET leased = 1, due_at = ?2, generation = generation + 1 WHERE seq = ?1";
+pub(crate) const LEASE: &str = "UPDATE delivery SET leased = 1, due_at = ?2, generation = generation + 1 WHERE id = ?1";
 // By the primary keys of both.
 pub(crate) const LEASED: &str = "SELECT d.id, e.id, d.app_id, d.withheld, d.state, d.attempts, d.due_at, d.generation, \
      d.order_key IS NOT NULL, e.id, e.event_type, e.tenant_key, e.create_time, e.accepted_at, e.payload \
-     FROM delivery AS d JOIN event AS e ON e.seq = d.event_seq WHERE d.seq = ?1";
+     FROM delivery AS d JOIN event AS e ON e.seq = d.event_seq WHERE d.id = ?1";
 // By delivery_due.
 pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM delivery WHERE state = 0 AND app_id = ?1";
 // By delivery_due, which has all the columns it asks for.
@@ -35,19 +36,22 @@ pub(crate) const RELEASE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WH
 
 // By the primary key. With `RETURNING`, SQLite would make a table of its own for the rows, and copy each page that it
 // changes, each time.
-pub(crate) const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5 \
-     WHERE seq = ?1 AND generation = ?2 AND state = 0";
-// By the unique index on delivery.id.
-pub(crate) const NUMBER: &str = "SELECT seq FROM delivery WHERE id = ?1";
-// By the unique index on delivery.id and delivery_in_order.
-pub(crate) const RELEASE_NEXT: &str = "UPDATE delivery SET due_at = ?2 WHERE due_at = ?3 AND seq = (\
-     SELECT min(next.seq) FROM delivery AS next JOIN delivery AS done ON done.id = ?1 \
-     WHERE next.state = 0 AND next.app_id = done.app_id AND next.order_key = done.order_key)";
+pub(crate) const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5, \
+     last_attempt = ?6 WHERE id = ?1 AND generation = ?2 AND state = 0";
+// By the primary key.
+pub(crate) const LAST_ATTEMPT: &str = "SELECT last_attempt FROM delivery WHERE id = ?1";
+// By the primary key.
+pub(crate) const ADD_ATTEMPT: &str = "UPDATE delivery SET last_attempt = ?2 WHERE id = ?1";
+// By the primary key and delivery_in_order.
+pub(crate) const RELEASE_NEXT: &str = "UPDATE delivery SET due_at = ?2 WHERE due_at = ?3 AND id = (\
+     SELECT next.id FROM delivery AS done JOIN delivery AS next \
+     ON next.state = 0 AND next.app_id = done.app_id AND next.order_key = done.order_key \
+     WHERE done.id = ?1 ORDER BY next.event_seq LIMIT 1)";
 const NEW_ATTEMPT: &str = "INSERT INTO attempt \
-     (delivery_seq, number, started_at, mode, target, code, took_us, answer, error) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+     (delivery_id, previous, number, started_at, mode, target, code, took_us, answer, error) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
-// By the unique index on delivery.id.
+// By the primary key.
 pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, due_at = ?2, generation = generation + 1 \
      WHERE id = ?1 AND leased = 0 AND NOT (state = 0 AND due_at = ?3) AND (?4 OR state <> 1)";
 // By delivery_due.
@@ -70,20 +74,15 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
         Verdict::Again(at) => (PENDING, Some(at.0)),
         Verdict::Dead => (DEAD, None),
     };
-    let mut number = tx.prepare_cached(NUMBER).map_err(failed(DOING))?;
-    let seq = number.query_row([id], |row| row.get::<_, i64>(0)).optional();
-    let Some(seq) = seq.map_err(failed(DOING))? else {
+    let mut last = tx.prepare_cached(LAST_ATTEMPT).map_err(failed(DOING))?;
+    let previous = last.query_row([id], |row| row.get::<_, Option<i64>>(0)).optional();
+    let Some(previous) = previous.map_err(failed(DOING))? else {
         return Ok(());
     };
-    let row = params![seq, generation, state, due_at, attempt.number];
-    let settled = execute(tx, DOING, SETTLE, row)? > 0;
-    if *in_order && settled && state != PENDING {
-        execute(tx, DOING, RELEASE_NEXT, params![id, attempt.started_at.0, WAITING.0])?;
-    }
-    // Whoever settles too late has made an attempt all the same.
     let took_us = i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX);
     let row = params![
-        seq,
+        id,
+        previous,
         attempt.number,
         attempt.started_at.0,
         write_mode(attempt.mode),
@@ -93,7 +92,17 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
         &attempt.answer[..],
         attempt.error,
     ];
-    execute(tx, DOING, NEW_ATTEMPT, row).map(drop)
+    execute(tx, DOING, NEW_ATTEMPT, row)?;
+    let last = tx.last_insert_rowid();
+    let row = params![id, generation, state, due_at, attempt.number, last];
+    if execute(tx, DOING, SETTLE, row)? == 0 {
+        // Whoever settles too late has made an attempt all the same.
+        return execute(tx, DOING, ADD_ATTEMPT, params![id, last]).map(drop);
+    }
+    if *in_order && state != PENDING {
+        execute(tx, DOING, RELEASE_NEXT, params![id, attempt.started_at.0, WAITING.0])?;
+    }
+    Ok(())
 }
 
 fn claim_due(
@@ -105,21 +114,22 @@ fn claim_due(
 ) -> Result<Claimed, StoreError> {
     const DOING: &str = "claim deliveries";
     let app_id = want.app_id.as_str();
-    let seq = |row: &Row<'_>| row.get::<_, i64>(0).map_err(failed(DOING));
-    let due = all(tx, DOING, DUE, params![app_id, now.0, want.limit.min(LIMIT_MAX)], seq)?;
+    let id = |row: &Row<'_>| read_delivery_id(row, 0);
+    let due = all(tx, DOING, DUE, params![app_id, now.0, want.limit.min(LIMIT_MAX)], id)?;
     let mut claims = Vec::with_capacity(due.len());
-    for seq in due {
+    for DeliveryId(id) in due {
         if *bytes_left == 0 {
             break;
         }
-        execute(tx, DOING, LEASE, params![seq, until.0])?;
+        let id = id.to_be_bytes();
+        execute(tx, DOING, LEASE, params![id, until.0])?;
         let read = |row: &Row<'_>| {
             Ok(Claim {
                 delivery: read_delivery(row)?,
                 event: read_event(row, DELIVERY_COLUMNS_LEN)?,
             })
         };
-        for claim in all(tx, DOING, LEASED, [seq], read)? {
+        for claim in all(tx, DOING, LEASED, [id], read)? {
             *bytes_left = bytes_left.saturating_sub(claim.event.payload.len());
             claims.push(claim);
         }

@@ -25,7 +25,7 @@ const OLDEST: &str = "SELECT seq FROM attempt ORDER BY seq LIMIT 1";
 /// By the primary keys of all three.
 pub(crate) fn select_feed(query: &AttemptQuery, after: i64, until: i64, limit: u32) -> Select {
     let columns = format!("{ATTEMPT_COLUMNS}, {DELIVERY_COLUMNS}, e.event_type, a.seq");
-    let from = "attempt AS a CROSS JOIN delivery AS d ON d.seq = a.delivery_seq \
+    let from = "attempt AS a CROSS JOIN delivery AS d ON d.id = a.delivery_id \
                 CROSS JOIN event AS e ON e.seq = d.event_seq";
     Select::from(&columns, from)
         .and("a.seq > ?", Some(after))

@@ -19,9 +19,11 @@ const DOING: &str = "trim the log";
 // By delivery_by_event. Anything pending keeps its event, and anything dead when `?2` is 1.
 pub(crate) const IS_KEPT: &str = "SELECT EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = ?1 \
      AND (d.state = 0 OR (d.state = 2 AND ?2)))";
-// By delivery_by_event and attempt_by_delivery.
-pub(crate) const DELETE_ATTEMPTS: &str =
-    "DELETE FROM attempt WHERE delivery_seq IN (SELECT seq FROM delivery WHERE event_seq = ?1)";
+// By delivery_by_event and the primary keys: from the last attempt on, each names the one before it.
+pub(crate) const DELETE_ATTEMPTS: &str = "WITH RECURSIVE attempt_of(seq) AS (\
+     SELECT last_attempt FROM delivery WHERE event_seq = ?1 AND last_attempt IS NOT NULL \
+     UNION ALL SELECT a.previous FROM attempt_of AS newer JOIN attempt AS a ON a.seq = newer.seq \
+     WHERE a.previous IS NOT NULL) DELETE FROM attempt WHERE seq IN attempt_of";
 // By delivery_by_event.
 pub(crate) const DELETE_DELIVERIES: &str = "DELETE FROM delivery WHERE event_seq = ?1";
 // By the primary key.

@@ -50,7 +50,8 @@ impl Select {
         }
         self.sql
             .push_str(" AND EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = e.seq");
-        self = self.and("d.app_id = ?", app_id).and("d.state = ?", state);
+        // Not by the index that SQLite would take for an app: an event has fewer deliveries.
+        self = self.and("+d.app_id = ?", app_id).and("d.state = ?", state);
         self.sql.push(')');
         self
     }
@@ -222,7 +223,7 @@ fn of_event(select: Select, query: &DeliveryQuery) -> Select {
         .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))
 }
 
-/// By the unique index on delivery.id, `delivery_by_event`, `delivery_by_app` or `delivery_dead`.
+/// By the primary key, `delivery_by_event`, `delivery_by_app` or `delivery_dead`.
 pub(crate) fn select_deliveries(query: &DeliveryQuery, event_seq: Option<i64>, span: IdSpan, limit: u32) -> Select {
     // A cross join is one whose order SQLite does not change: never from all events of a type to their deliveries.
     let from = "delivery AS d CROSS JOIN event AS e ON e.seq = d.event_seq";
@@ -260,7 +261,7 @@ pub(crate) fn select_deliveries_end(query: &DeliveryQuery, span: IdSpan) -> Sele
         .last_of(SCAN_MAX)
 }
 
-/// By the unique index on delivery.id.
+/// By the primary key.
 pub(crate) fn select_delivery(id: DeliveryId) -> Select {
     Select::from(
         DELIVERY_COLUMNS,
@@ -270,10 +271,16 @@ pub(crate) fn select_delivery(id: DeliveryId) -> Select {
     .order("d.id", 1)
 }
 
-/// By the unique index on delivery.id and `attempt_by_delivery`.
+/// By the primary keys of both: from the last attempt on, each names the one before it.
 pub(crate) fn select_attempts(id: DeliveryId) -> Select {
-    let of_delivery = "delivery_seq = (SELECT seq FROM delivery WHERE id = ?)";
-    Select::from(ATTEMPT_COLUMNS, "attempt AS a")
-        .and(of_delivery, Some(id.0.to_be_bytes().to_vec()))
-        .order("a.number DESC, a.seq DESC", LIMIT_MAX)
+    let chain = format!(
+        "WITH RECURSIVE attempt_of(seq, previous) AS (\
+         SELECT a.seq, a.previous FROM delivery AS d JOIN attempt AS a ON a.seq = d.last_attempt WHERE d.id = ? \
+         UNION ALL SELECT a.seq, a.previous FROM attempt_of AS newer JOIN attempt AS a ON a.seq = newer.previous) \
+         SELECT {ATTEMPT_COLUMNS} FROM attempt_of AS one CROSS JOIN attempt AS a ON a.seq = one.seq LIMIT ?"
+    );
+    Select {
+        sql: chain,
+        values: vec![id.0.to_be_bytes().to_vec().into(), LIMIT_MAX.into()],
+    }
 }

@@ -103,7 +103,7 @@ async fn what_is_pending_is_found_at_once_however_much_was_delivered() {
     assert_eq!(newest(page), [EVENTS - 1, EVENTS - 2].map(|n| one_of_many(n).id));
     let other = rusqlite::Connection::open(dir.path().join("larkspur.db")).unwrap();
     other
-        .execute_batch("UPDATE delivery SET state = 1 WHERE seq > 3")
+        .execute_batch("UPDATE delivery SET state = 1 WHERE event_seq > 3")
         .unwrap();
     let page = store.deliveries(&query).await.unwrap();
     let next = page.next.clone();
