@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larkspur_platform::{
-    Audience, RetryBody, RetryConnection, RetryMessageId, Subject, check, next_try, push_seed, render,
+    Audience, Ending, RetryBody, RetryConnection, RetryMessageId, Subject, check, next_try, push_seed, render,
 };
 use larkspur_store::{App, Attempt, Mode, Settlement, Verdict};
 use larkspur_wire::{TimestampMs, hex};
@@ -81,16 +81,22 @@ impl Engine {
             }
             Err(Hopeless(why)) => (not_tried(why), Verdict::Dead),
         };
+        let ending = pushed.ending();
         self.conclude(&leased, pushed, verdict, number, started_at).await;
         flight.landed = true;
-        self.land(&leased, verdict == Verdict::Delivered)
+        self.land(&leased, ending)
     }
 
-    /// Gives a slot back; answers the app's next delivery, which has it now.
-    fn land(&self, leased: &Leased, taken: bool) -> Option<Leased> {
+    /// Gives a slot back; answers the app's next delivery, which has it now. When the app can take more, another is
+    /// pushed beside it.
+    fn land(&self, leased: &Leased, ending: Ending) -> Option<Leased> {
         let flights = self.flights();
         let now = flights.now(self.clock().now());
-        flights.change(|lanes| lanes.ended(&leased.app_id, leased.bytes(), taken, now))
+        let [next, beside] = flights.change(|lanes| lanes.ended(&leased.app_id, leased.bytes(), ending, now));
+        if let Some(beside) = beside {
+            self.push_soon(beside);
+        }
+        next
     }
 
     async fn attempt(&self, leased: &Leased, started_at: TimestampMs) -> Result<Pushed, Hopeless> {
@@ -269,7 +275,7 @@ impl Drop for Flight<'_> {
         engine.flights().leave(leased.id);
         let now = engine.clock().now();
         engine.flights().due([(&leased.app_id, now.saturating_add(LEASE))], now);
-        if let Some(next) = engine.land(leased, false) {
+        if let Some(next) = engine.land(leased, Ending::Refused) {
             engine.push_soon(next);
         }
     }

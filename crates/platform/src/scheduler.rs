@@ -8,6 +8,7 @@ mod lane;
 mod pace;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use foldhash::HashMap;
 use larkspur_wire::{AppId, TimestampMs};
 
 pub use lane::LaneLimits;
+pub use window::Ending;
 
 use lane::{Lane, Listed};
 
@@ -129,6 +131,7 @@ impl<T> Scheduler<T> {
         if !lane.take(1, now.elapsed) {
             return Place::OnDisk;
         }
+        lane.rest(now.elapsed);
         lane.reserved += 1;
         self.held += 1;
         Place::Reserved
@@ -185,6 +188,7 @@ impl<T> Scheduler<T> {
             self.unlist(&app, &mut lane);
             let wanted = lane.room(has_room_for_all).min(share).min(lane.allowed(now.elapsed));
             if wanted > 0 && lane.take(wanted, now.elapsed) {
+                lane.rest(now.elapsed);
                 lane.reserved += wanted;
                 self.held += wanted;
                 (lane.claiming, lane.heard) = (true, None);
@@ -222,14 +226,15 @@ impl<T> Scheduler<T> {
         start
     }
 
-    /// A push ended. Answers the app's next delivery, to be pushed now.
-    pub fn ended(&mut self, app: &AppId, bytes: usize, was_taken: bool, now: Now) -> Option<T> {
+    /// A push ended. Answers the app's next deliveries, to be pushed now: one for its slot, and one more when the app can
+    /// take more.
+    pub fn ended(&mut self, app: &AppId, bytes: usize, ending: Ending, now: Now) -> [Option<T>; 2] {
         self.held = self.held.saturating_sub(1);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
-        let mut next = None;
+        let mut next = [None, None];
         let mut eases = false;
         self.change(app, now, |lane| {
-            next = lane.ended(was_taken);
+            next = lane.ended(ending);
             eases = lane.eases();
         });
         self.eases |= eases;

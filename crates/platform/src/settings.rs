@@ -55,7 +55,7 @@ pub struct DeliverySettings {
     pub challenge_timeout_ms: u64,
     /// An endpoint's answer is read up to this many bytes.
     pub answer_bytes_max: usize,
-    /// At most this many events are on their way to one app at once.
+    /// At most this many events are on their way to one app at once; fewer to one that does not answer.
     pub in_flight_per_app: usize,
     /// Whether endpoints of every app may lie in private address ranges.
     pub allow_private_addresses: bool,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use larkspur_wire::TimestampMs;
 
 use super::pace::Pace;
+use super::window::{Ending, Window};
 use super::{Now, QUEUE_MAX};
 
 /// After this many failures in a row an app is tried slowly.
@@ -16,7 +17,7 @@ const AILING_PER_SECOND: u32 = 20;
 /// How much of an app's backlog may go at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneLimits {
-    /// Pushes on their way at once.
+    /// Pushes on their way at once, when the app takes them well.
     pub in_flight: usize,
     /// Pushes begun in a second.
     pub per_second: Option<u32>,
@@ -54,6 +55,7 @@ pub(super) struct Lane<T> {
     pub(super) is_slow: bool,
     is_waited_for: bool,
     failures: u32,
+    window: Window,
     pace: Pace,
 }
 
@@ -71,6 +73,7 @@ impl<T> Lane<T> {
             is_slow: false,
             is_waited_for: false,
             failures: 0,
+            window: Window::new(),
             pace: Pace::default(),
         }
     }
@@ -87,16 +90,20 @@ impl<T> Lane<T> {
         match (self.limits.paused, self.is_ailing()) {
             (true, _) => 0,
             (false, true) => 1,
-            (false, false) => self.limits.in_flight,
+            (false, false) => self.window.size(self.limits.in_flight),
         }
     }
 
-    /// What may be held. The argument says whether memory has room for anything, and if so, for queues too.
+    /// What may be held. The argument says whether memory has room for anything, and if so, for queues too. An app in
+    /// trouble has no queue: it would not get shorter.
     fn capacity(&self, room_for_all: Option<bool>) -> usize {
-        match (room_for_all, self.in_flight_max()) {
-            (None, _) | (_, 0) => 0,
-            (Some(true), max) if !self.is_ailing() => max + QUEUE_MAX,
-            (Some(_), max) => max,
+        let max = self.limits.in_flight;
+        match room_for_all {
+            None => 0,
+            Some(_) if self.limits.paused => 0,
+            Some(_) if self.is_ailing() => 1,
+            Some(true) if !self.window.is_narrow(max) => max + QUEUE_MAX,
+            Some(_) => max,
         }
     }
 
@@ -139,27 +146,56 @@ impl<T> Lane<T> {
         self.heard = earlier(self.heard);
     }
 
+    /// Takes a delivery; answers the one to be pushed now, which is the one that waits longest.
     pub(super) fn start_or_queue(&mut self, delivery: T, bytes: usize) -> Option<T> {
-        if self.in_flight < self.in_flight_max().max(1) {
-            self.in_flight += 1;
+        if self.queue.is_empty() && self.has_slot() {
+            self.began();
             return Some(delivery);
         }
         self.queue.push_back((delivery, bytes));
-        None
+        self.start_next()
     }
 
-    pub(super) fn ended(&mut self, was_taken: bool) -> Option<T> {
-        self.failures = if was_taken { 0 } else { self.failures.saturating_add(1) };
+    /// Answers what is to be pushed now: a wider window has one slot more.
+    pub(super) fn ended(&mut self, ending: Ending) -> [Option<T>; 2] {
+        let limit = self.limits.in_flight;
+        self.failures = match ending {
+            Ending::Taken => 0,
+            Ending::Refused | Ending::Strained => self.failures.saturating_add(1),
+        };
+        match ending {
+            Ending::Taken => self.window.widen(self.in_flight, limit),
+            Ending::Refused => {}
+            Ending::Strained => self.window.narrow(limit),
+        }
         self.in_flight = self.in_flight.saturating_sub(1);
-        if self.in_flight >= self.in_flight_max().max(1) {
+        [self.start_next(), self.start_next()]
+    }
+
+    fn has_slot(&self) -> bool {
+        self.in_flight < self.in_flight_max().max(1)
+    }
+
+    fn began(&mut self) {
+        self.in_flight += 1;
+        self.window.began(self.in_flight);
+    }
+
+    fn start_next(&mut self) -> Option<T> {
+        if !self.has_slot() {
             return None;
         }
         let Some((next, _)) = self.queue.pop_front() else {
             self.is_slow = false;
             return None;
         };
-        self.in_flight += 1;
+        self.began();
         Some(next)
+    }
+
+    /// Forgets what the window was needed for long ago. To be asked before anything is pushed.
+    pub(super) fn rest(&mut self, elapsed: Duration) {
+        self.window.rest(self.in_flight, elapsed);
     }
 
     /// Whether room will come soon: the app takes what it gets, and so far nobody waited in vain.
@@ -176,6 +212,7 @@ impl<T> Lane<T> {
 
     pub(super) fn recovered(&mut self) {
         (self.failures, self.pace) = (0, Pace::default());
+        self.window.reopen();
     }
 
     /// A lane that is nearly full is not worth a claim.

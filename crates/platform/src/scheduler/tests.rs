@@ -19,6 +19,8 @@ const LIMITS: LaneLimits = LaneLimits {
     paused: false,
 };
 
+const TAKEN: Ending = Ending::Taken;
+
 fn scheduler() -> Scheduler<u32> {
     Scheduler::new(LIMITS)
 }
@@ -38,9 +40,9 @@ fn so_many_are_pushed_at_once_and_the_next_when_one_ends() {
     assert_eq!(publish(&mut scheduler, &to, 1, at), Ok(Some(1)));
     assert_eq!(publish(&mut scheduler, &to, 2, at), Ok(Some(2)));
     assert_eq!(publish(&mut scheduler, &to, 3, at), Ok(None));
-    assert_eq!(scheduler.ended(&to, 1, true, at), Some(3));
-    assert_eq!(scheduler.ended(&to, 1, true, at), None);
-    assert_eq!(scheduler.ended(&to, 1, true, at), None);
+    assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [Some(3), None]);
+    assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [None, None]);
+    assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [None, None]);
     assert_eq!(scheduler.held, 0);
 }
 
@@ -77,7 +79,7 @@ fn nothing_new_overtakes_what_is_due_on_disk() {
     let found = vec![(5, 1), (6, 1), (7, 1)];
     assert_eq!(scheduler.claimed(&to, CLAIMS_MAX, found, None, now(AT.0, 0)), [5, 6]);
     assert_eq!(publish(&mut scheduler, &to, 8, now(AT.0, 0)), Ok(None));
-    assert_eq!(scheduler.ended(&to, 1, true, now(AT.0, 0)), Some(7));
+    assert_eq!(scheduler.ended(&to, 1, TAKEN, now(AT.0, 0)), [Some(7), None]);
     assert_eq!(scheduler.held, 3);
 }
 
@@ -117,12 +119,12 @@ fn an_app_that_keeps_failing_is_tried_slowly_until_it_takes_one() {
     let (mut scheduler, to) = (scheduler(), app(1));
     for n in 0..100 {
         assert_eq!(publish(&mut scheduler, &to, n, now(0, 0)), Ok(Some(n)));
-        scheduler.ended(&to, 1, false, now(0, 0));
+        scheduler.ended(&to, 1, Ending::Refused, now(0, 0));
     }
     assert_eq!(publish(&mut scheduler, &to, 1, now(0, 0)), Ok(Some(1)));
     assert_eq!(publish(&mut scheduler, &to, 2, now(0, 0)), Err(()));
     scheduler.due(&to, TimestampMs(0), now(0, 0));
-    scheduler.ended(&to, 1, false, now(0, 0));
+    scheduler.ended(&to, 1, Ending::Refused, now(0, 0));
     assert_eq!(scheduler.claims(now(0, 49)), []);
     assert_eq!(scheduler.wake().elapsed, Some(Duration::from_millis(50)));
     assert_eq!(scheduler.claims(now(0, 50)), [(to.clone(), 1)]);
@@ -130,7 +132,7 @@ fn an_app_that_keeps_failing_is_tried_slowly_until_it_takes_one() {
         scheduler.claimed(&to, 1, vec![(3, 1)], Some(TimestampMs(0)), now(0, 50)),
         [3]
     );
-    scheduler.ended(&to, 1, true, now(0, 50));
+    scheduler.ended(&to, 1, TAKEN, now(0, 50));
     assert_eq!(scheduler.claims(now(0, 50)), [(to, CLAIMS_MAX)]);
 }
 
@@ -139,7 +141,7 @@ fn an_app_that_connects_is_tried_at_once() {
     let (mut scheduler, to) = (scheduler(), app(1));
     scheduler.due(&to, TimestampMs(0), now(0, 0));
     for _ in 0..100 {
-        scheduler.ended(&to, 0, false, now(0, 0));
+        scheduler.ended(&to, 0, Ending::Refused, now(0, 0));
     }
     assert_eq!(scheduler.claims(now(0, 0)).pop().map(|(_, wanted)| wanted), Some(1));
     scheduler.claimed(&to, 1, Vec::new(), Some(TimestampMs(0)), now(0, 0));
@@ -185,7 +187,7 @@ fn lanes_that_memory_had_no_room_for_are_claimed_when_it_has() {
     assert_eq!(scheduler.enter(&app(1), 1, HELD_BYTES_MAX), Some(1));
     scheduler.due(&app(2), AT, at);
     assert_eq!(scheduler.claims(at), []);
-    scheduler.ended(&app(1), HELD_BYTES_MAX, true, at);
+    scheduler.ended(&app(1), HELD_BYTES_MAX, TAKEN, at);
     assert_eq!(scheduler.claims(at).len(), 1);
 }
 
@@ -201,7 +203,7 @@ fn an_app_that_is_removed_leaves_nothing_behind_once_its_pushes_have_ended() {
     assert_eq!((scheduler.claims(at), scheduler.held), (vec![], 3));
     scheduler.give_back(&to, at);
     for _ in 0..2 {
-        assert_eq!(scheduler.ended(&to, 1, true, at), None);
+        assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [None, None]);
     }
     assert_eq!((scheduler.held, scheduler.held_bytes), (0, 0));
 }
@@ -225,7 +227,7 @@ fn room_comes_soon_where_an_app_takes_what_it_gets() {
     assert_eq!(scheduler.reserve(&to, at), Place::Soon);
     let mut n_ended = 0;
     while !scheduler.eases() {
-        scheduler.ended(&to, 1, true, at);
+        scheduler.ended(&to, 1, TAKEN, at);
         n_ended += 1;
     }
     assert_eq!(n_ended, (QUEUE_MAX + LIMITS.in_flight) / 4);
@@ -239,14 +241,86 @@ fn nobody_waits_for_an_app_that_fails_or_that_is_slow() {
     for to in [app(1), app(2)] {
         while publish(&mut scheduler, &to, 0, at).is_ok() {}
     }
-    scheduler.ended(&app(1), 1, false, at);
+    scheduler.ended(&app(1), 1, Ending::Refused, at);
     publish(&mut scheduler, &app(1), 0, at).unwrap();
     assert_eq!(scheduler.reserve(&app(1), at), Place::OnDisk);
     scheduler.mark_slow(&app(2));
     assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
     for _ in 0..QUEUE_MAX / 2 {
-        scheduler.ended(&app(2), 1, true, at);
+        scheduler.ended(&app(2), 1, TAKEN, at);
     }
     while publish(&mut scheduler, &app(2), 0, at).is_ok() {}
     assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
+}
+
+/// Pushes as many as go at once, and answers how many that are.
+fn burst(scheduler: &mut Scheduler<u32>, to: &AppId, n: u32, at: Now) -> usize {
+    let start = (0..n).filter_map(|n| publish(scheduler, to, n, at).ok().flatten());
+    start.count()
+}
+
+fn wide() -> Scheduler<u32> {
+    Scheduler::new(LaneLimits {
+        in_flight: 100,
+        ..LIMITS
+    })
+}
+
+#[test]
+fn a_new_app_gets_a_few_at_once_and_two_for_each_that_it_takes() {
+    let (mut scheduler, to, at) = (wide(), app(1), now(0, 0));
+    let mut in_flight = burst(&mut scheduler, &to, 300, at);
+    assert_eq!(in_flight, 8);
+    let mut n_ended = 0;
+    while in_flight < 100 {
+        in_flight = in_flight - 1 + scheduler.ended(&to, 1, TAKEN, at).iter().flatten().count();
+        n_ended += 1;
+    }
+    assert_eq!(n_ended, 92);
+    assert_eq!(scheduler.ended(&to, 1, TAKEN, at).iter().flatten().count(), 1);
+}
+
+#[test]
+fn an_app_that_does_not_answer_gets_one_at_a_time_and_then_as_many_as_it_takes() {
+    let (mut scheduler, to, at) = (wide(), app(1), now(0, 0));
+    let mut in_flight = burst(&mut scheduler, &to, 60, at);
+    for _ in 0..20 {
+        in_flight = in_flight - 1 + scheduler.ended(&to, 1, Ending::Strained, at).iter().flatten().count();
+    }
+    assert_eq!(in_flight, 1);
+    for expected in 2..=20 {
+        in_flight = in_flight - 1 + scheduler.ended(&to, 1, TAKEN, at).iter().flatten().count();
+        assert_eq!(in_flight, expected);
+    }
+}
+
+#[test]
+fn an_app_that_answers_with_an_error_gets_as_many_as_before() {
+    let (mut scheduler, to, at) = (wide(), app(1), now(0, 0));
+    burst(&mut scheduler, &to, 60, at);
+    for _ in 0..50 {
+        let next = scheduler.ended(&to, 1, Ending::Refused, at);
+        assert_eq!(next.iter().flatten().count(), 1);
+    }
+}
+
+#[test]
+fn an_app_in_trouble_has_no_queue_in_memory() {
+    let (mut scheduler, to, at) = (wide(), app(1), now(0, 0));
+    assert_eq!(burst(&mut scheduler, &to, 99, at), 8);
+    assert_eq!(scheduler.ended(&to, 1, Ending::Strained, at), [None, None]);
+    assert_eq!(scheduler.held, 98);
+    let fits = (0..10).filter(|n| publish(&mut scheduler, &to, *n, at).is_ok());
+    assert_eq!(fits.count(), 2);
+}
+
+#[test]
+fn what_waits_longest_goes_first() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(0, 0));
+    for n in 1..=4 {
+        publish(&mut scheduler, &to, n, at).unwrap();
+    }
+    scheduler.configure(&to, LaneLimits { in_flight: 4, ..LIMITS }, at);
+    assert_eq!(publish(&mut scheduler, &to, 5, at), Ok(Some(3)));
+    assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [Some(4), Some(5)]);
 }
