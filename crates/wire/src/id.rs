@@ -37,14 +37,22 @@ macro_rules! id {
             }
         }
 
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                if Self::fits(&text) {
+                    return Ok(Self(text.into()));
+                }
+                Err(IdError { shown: text.chars().take(SHOWN_CHARS_MAX).collect(), expected: $expected })
+            }
+        }
+
         impl FromStr for $name {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                if Self::fits(text) {
-                    return Ok(Self(text.into()));
-                }
-                Err(IdError { shown: text.chars().take(SHOWN_CHARS_MAX).collect(), expected: $expected })
+                text.to_owned().try_into()
             }
         }
 
@@ -80,7 +88,7 @@ macro_rules! id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+                String::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
             }
         }
     };

@@ -3,6 +3,8 @@
 //! Deterministic: the same push gives the same bytes, so that the assumption "a retry repeats the first push" needs
 //! nothing stored.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
@@ -16,6 +18,12 @@ use super::{Endpoint, WebhookPush};
 
 /// What a push has, with those that the HTTP client adds.
 const HEADERS: usize = 8;
+
+/// The protocol's headers in the order that they are sent in; the last three are the signature's.
+static NAMES: LazyLock<[HeaderName; 5]> = LazyLock::new(|| {
+    [REQUEST_ID, LOG_ID, TIMESTAMP, NONCE, SIGNATURE]
+        .map(|name| name.parse().expect("the protocol's header names are valid"))
+});
 
 /// The request that carries a push.
 pub(super) fn build(
@@ -34,7 +42,7 @@ pub(super) fn build(
     let signed = (sealed || assumptions.sign_without_key).then(|| {
         let timestamp = timestamp(push, assumptions);
         let signature = sign(&timestamp, &nonce, &app.encrypt_key, &body);
-        [(TIMESTAMP, timestamp), (NONCE, nonce), (SIGNATURE, signature)]
+        [timestamp, nonce, signature]
     });
     request(endpoint, body, request_id, signed)
 }
@@ -50,8 +58,12 @@ pub(super) fn build_card_v1(
     let (_, nonce, request_id) = parts(&push.seed);
     let timestamp = timestamp(push, assumptions);
     let signature = sign_card_v1(&timestamp, &nonce, &app.verification_token, &push.body);
-    let signed = [(TIMESTAMP, timestamp), (NONCE, nonce), (SIGNATURE, signature)];
-    request(endpoint, push.body.clone(), request_id, Some(signed))
+    request(
+        endpoint,
+        push.body.clone(),
+        request_id,
+        Some([timestamp, nonce, signature]),
+    )
 }
 
 fn timestamp(push: &WebhookPush, assumptions: &Assumptions) -> String {
@@ -61,13 +73,8 @@ fn timestamp(push: &WebhookPush, assumptions: &Assumptions) -> String {
     }
 }
 
-fn request(
-    endpoint: &Endpoint,
-    body: Bytes,
-    request_id: String,
-    signed: Option<[(&'static str, String); 3]>,
-) -> Request<Full<Bytes>> {
-    let named = [(REQUEST_ID, request_id.clone()), (LOG_ID, request_id)];
+fn request(endpoint: &Endpoint, body: Bytes, request_id: String, signed: Option<[String; 3]>) -> Request<Full<Bytes>> {
+    let named = [request_id.clone(), request_id];
     let mut request = Request::new(Full::new(body));
     *request.headers_mut() = HeaderMap::with_capacity(HEADERS);
     *request.method_mut() = Method::POST;
@@ -79,8 +86,7 @@ fn request(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json; charset=utf-8"),
     );
-    for (name, value) in named.into_iter().chain(signed.into_iter().flatten()) {
-        let name: HeaderName = name.parse().expect("the protocol's header names are valid");
+    for (name, value) in NAMES.iter().zip(named.into_iter().chain(signed.into_iter().flatten())) {
         let value = HeaderValue::try_from(value).expect("digits are valid in a header");
         request.headers_mut().insert(name, value);
     }
