@@ -125,7 +125,7 @@ impl Bare {
             app_id: &self.app_id,
             tenant_key: Some(&event.tenant_key),
         };
-        write_v2(&header, event.event)
+        write_v2(&header, event.event.get().as_bytes())
     }
 
     async fn push(&self, envelope: &[u8]) -> Result<()> {
