@@ -14,10 +14,10 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// Checkpoints and readers hold the file for moments only.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pages that a connection keeps, 8 MiB. What is written goes to the ends of a few trees, which need few. More would cost
+/// Pages that a connection keeps, 4 MiB. What is written goes to the ends of a few trees, which need few. More would cost
 /// more: a page that is split has the largest number of all for a moment, and the next commit looks through the whole
 /// cache for pages beyond the end of the file.
-const CACHE_PAGES: i32 = 2_048;
+const CACHE_PAGES: i32 = 1_024;
 
 /// How to open the file.
 #[derive(Clone, Debug)]
