@@ -12,8 +12,8 @@ use crate::log::statements::{
     select_feed, select_pending, select_pending_count, select_trimmable, select_trimmable_end,
 };
 use crate::queue::{
-    ADD_ATTEMPT, BACKLOG, DEAD_COUNT, DUE, LAST_ATTEMPT, LEASE, LEASED, NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT,
-    RESEND, SETTLE,
+    ADD_ATTEMPT, BACKLOG, DEAD_COUNT, DUE, FORGET_ATTEMPT, LEASE, LEASED, NEW_ATTEMPT, NEXT_DUE, PENDING_COUNT,
+    RELEASE, RELEASE_NEXT, RESEND, SETTLE,
 };
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
 use crate::{Options, open};
@@ -78,7 +78,8 @@ fn the_queue_finds_its_rows_by_index() {
         // The plan of an update does not say that the index covers it; `SCAN … USING INDEX` is all there is.
         (RELEASE, "INDEX delivery_due"),
         (SETTLE, DELIVERY_ID),
-        (LAST_ATTEMPT, DELIVERY_ID),
+        (NEW_ATTEMPT, DELIVERY_ID),
+        (FORGET_ATTEMPT, SEQ),
         (ADD_ATTEMPT, DELIVERY_ID),
         (RESEND, DELIVERY_ID),
         (PENDING_COUNT, "INDEX delivery_due"),

@@ -39,17 +39,18 @@ pub(crate) const RELEASE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WH
 pub(crate) const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5, \
      last_attempt = ?6 WHERE id = ?1 AND generation = ?2 AND state = 0";
 // By the primary key.
-pub(crate) const LAST_ATTEMPT: &str = "SELECT last_attempt FROM delivery WHERE id = ?1";
-// By the primary key.
 pub(crate) const ADD_ATTEMPT: &str = "UPDATE delivery SET last_attempt = ?2 WHERE id = ?1";
 // By the primary key and delivery_in_order.
 pub(crate) const RELEASE_NEXT: &str = "UPDATE delivery SET due_at = ?2 WHERE due_at = ?3 AND id = (\
      SELECT next.id FROM delivery AS done JOIN delivery AS next \
      ON next.state = 0 AND next.app_id = done.app_id AND next.order_key = done.order_key \
      WHERE done.id = ?1 ORDER BY next.event_seq LIMIT 1)";
-const NEW_ATTEMPT: &str = "INSERT INTO attempt \
+// By the primary key of deliveries.
+pub(crate) const NEW_ATTEMPT: &str = "INSERT INTO attempt \
      (delivery_id, previous, number, started_at, mode, target, code, took_us, answer, error) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+     VALUES (?1, (SELECT last_attempt FROM delivery WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+// By the primary key.
+pub(crate) const FORGET_ATTEMPT: &str = "DELETE FROM attempt WHERE seq = ?1";
 
 // By the primary key.
 pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, due_at = ?2, generation = generation + 1 \
@@ -74,15 +75,9 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
         Verdict::Again(at) => (PENDING, Some(at.0)),
         Verdict::Dead => (DEAD, None),
     };
-    let mut last = tx.prepare_cached(LAST_ATTEMPT).map_err(failed(DOING))?;
-    let previous = last.query_row([id], |row| row.get::<_, Option<i64>>(0)).optional();
-    let Some(previous) = previous.map_err(failed(DOING))? else {
-        return Ok(());
-    };
     let took_us = i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX);
     let row = params![
         id,
-        previous,
         attempt.number,
         attempt.started_at.0,
         write_mode(attempt.mode),
@@ -96,8 +91,11 @@ fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Store
     let last = tx.last_insert_rowid();
     let row = params![id, generation, state, due_at, attempt.number, last];
     if execute(tx, DOING, SETTLE, row)? == 0 {
-        // Whoever settles too late has made an attempt all the same.
-        return execute(tx, DOING, ADD_ATTEMPT, params![id, last]).map(drop);
+        // Whoever settles too late has made an attempt all the same, unless the delivery is gone.
+        if execute(tx, DOING, ADD_ATTEMPT, params![id, last])? == 0 {
+            execute(tx, DOING, FORGET_ATTEMPT, [last])?;
+        }
+        return Ok(());
     }
     if *in_order && state != PENDING {
         execute(tx, DOING, RELEASE_NEXT, params![id, attempt.started_at.0, WAITING.0])?;

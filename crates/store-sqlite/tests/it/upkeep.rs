@@ -4,9 +4,11 @@ use std::io::{Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use larkspur_store::{DeliveryQueue, Log, StoreError, Upkeep};
+use larkspur_store::{Attempt, DeliveryId, DeliveryQueue, Log, Mode, Settlement, StoreError, Upkeep, Verdict};
 use larkspur_store_sqlite::{BackupError, OpenError, Options, SqliteStore, backup, check};
+use larkspur_wire::TimestampMs;
 
 use crate::{event, open};
 
@@ -98,6 +100,34 @@ async fn a_row_that_names_a_missing_row_and_a_foreign_schema_are_faults() {
     for what in ["`delivery` names a row of `event`", "the schema has version 99"] {
         assert!(faults.iter().any(|fault| fault.contains(what)), "{faults:?}");
     }
+}
+
+#[tokio::test]
+async fn an_attempt_at_a_delivery_that_is_gone_leaves_no_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let attempt = Attempt {
+        number: 1,
+        started_at: TimestampMs(1),
+        mode: Mode::Webhook,
+        target: "there".to_owned(),
+        code: None,
+        took: Duration::ZERO,
+        answer: "".into(),
+        error: None,
+    };
+    let settlement = Settlement {
+        delivery: DeliveryId(7),
+        generation: 1,
+        attempt,
+        verdict: Verdict::Delivered,
+        in_order: false,
+    };
+    store.settle(vec![settlement]).await.unwrap();
+    store.close().await;
+    let report = check(&dir.path().join("larkspur.db")).unwrap();
+    assert_eq!(report.faults, [""; 0]);
+    assert_eq!(count(&report, "attempts"), 0);
 }
 
 #[test]
