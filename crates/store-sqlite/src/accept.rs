@@ -2,7 +2,7 @@
 
 use larkspur_store::{Accepted, DeliveryId, NewDelivery, NewEvent, Start, StoreError, WAITING};
 use larkspur_wire::AppId;
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use crate::failed;
 use crate::registry::{SAVE_BINDING, all};
@@ -32,29 +32,78 @@ pub(crate) fn bytes(event: &NewEvent) -> usize {
     event.payload.len() + ROW_BYTES * (1 + event.deliveries.len())
 }
 
-/// Stores one event, or says why not.
-pub(crate) fn accept_one(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreError> {
-    let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
-    let row = params![
-        event.id.as_str(),
-        event.event_type.as_str(),
-        tenant_key,
-        event.create_time.0,
-        event.accepted_at.0,
-        event.digest,
-        &event.payload[..],
-    ];
-    if execute(tx, ACCEPT, NEW_EVENT, row)? == 0 {
-        return accept_again(tx, event);
+/// What every event of a batch needs, prepared once.
+pub(crate) struct Accepting<'a> {
+    tx: &'a Transaction<'a>,
+    new_event: CachedStatement<'a>,
+    new_delivery: CachedStatement<'a>,
+}
+
+impl<'a> Accepting<'a> {
+    pub(crate) fn new(tx: &'a Transaction<'_>) -> Result<Self, StoreError> {
+        let prepare = |sql| tx.prepare_cached(sql).map_err(failed(ACCEPT));
+        Ok(Self {
+            tx,
+            new_event: prepare(NEW_EVENT)?,
+            new_delivery: prepare(NEW_DELIVERY)?,
+        })
     }
-    let seq = tx.last_insert_rowid();
-    for delivery in &event.deliveries {
-        accept_delivery(tx, event, seq, delivery)?;
+
+    /// Stores one event, or says why not.
+    pub(crate) fn accept(&mut self, event: &NewEvent) -> Result<Accepted, StoreError> {
+        let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
+        let row = params![
+            event.id.as_str(),
+            event.event_type.as_str(),
+            tenant_key,
+            event.create_time.0,
+            event.accepted_at.0,
+            event.digest,
+            &event.payload[..],
+        ];
+        if self.new_event.execute(row).map_err(failed(ACCEPT))? == 0 {
+            return accept_again(self.tx, event);
+        }
+        let seq = self.tx.last_insert_rowid();
+        for delivery in &event.deliveries {
+            self.deliver(event, seq, delivery)?;
+        }
+        for (key, app_id) in &event.binds {
+            execute(
+                self.tx,
+                ACCEPT,
+                SAVE_BINDING,
+                params![key.kind, key.id, app_id.as_str()],
+            )?;
+        }
+        Ok(Accepted::New)
     }
-    for (key, app_id) in &event.binds {
-        execute(tx, ACCEPT, SAVE_BINDING, params![key.kind, key.id, app_id.as_str()])?;
+
+    fn deliver(&mut self, event: &NewEvent, event_seq: i64, delivery: &NewDelivery) -> Result<(), StoreError> {
+        let app_id = delivery.app_id.as_str();
+        let (leased, due_at, key) = match &delivery.start {
+            Start::Leased => (true, event.lease_until, None),
+            Start::Due => (false, event.accepted_at, None),
+            Start::InOrder { key } => {
+                let waits = self
+                    .tx
+                    .prepare_cached(PREDECESSOR)
+                    .and_then(|mut statement| statement.exists(params![app_id, key]))
+                    .map_err(failed(ACCEPT))?;
+                (false, if waits { WAITING } else { event.accepted_at }, Some(key))
+            }
+        };
+        let row = params![
+            delivery.id.0.to_be_bytes(),
+            event_seq,
+            app_id,
+            write_withheld(&delivery.withheld),
+            leased,
+            due_at.0,
+            key,
+        ];
+        self.new_delivery.execute(row).map(drop).map_err(failed(ACCEPT))
     }
-    Ok(Accepted::New)
 }
 
 /// An event whose id is known.
@@ -72,36 +121,6 @@ fn accept_again(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, Stor
     } else {
         Ok(Accepted::Conflict)
     }
-}
-
-fn accept_delivery(
-    tx: &Transaction<'_>,
-    event: &NewEvent,
-    event_seq: i64,
-    delivery: &NewDelivery,
-) -> Result<(), StoreError> {
-    let app_id = delivery.app_id.as_str();
-    let (leased, due_at, key) = match &delivery.start {
-        Start::Leased => (true, event.lease_until, None),
-        Start::Due => (false, event.accepted_at, None),
-        Start::InOrder { key } => {
-            let waits = tx
-                .prepare_cached(PREDECESSOR)
-                .and_then(|mut statement| statement.exists(params![app_id, key]))
-                .map_err(failed(ACCEPT))?;
-            (false, if waits { WAITING } else { event.accepted_at }, Some(key))
-        }
-    };
-    let row = params![
-        delivery.id.0.to_be_bytes(),
-        event_seq,
-        app_id,
-        write_withheld(&delivery.withheld),
-        leased,
-        due_at.0,
-        key,
-    ];
-    execute(tx, ACCEPT, NEW_DELIVERY, row).map(drop)
 }
 
 fn deliveries_of(connection: &Connection, event_seq: i64) -> Result<Vec<(DeliveryId, AppId)>, StoreError> {

@@ -6,9 +6,9 @@ use larkspur_store::{
     Settlement, StoreError, Verdict, WAITING, Want,
 };
 use larkspur_wire::{EventId, TimestampMs};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::accept::{ACCEPT, KNOWN, accept_one, bytes};
+use crate::accept::{ACCEPT, Accepting, KNOWN, bytes};
 use crate::lanes::Lane;
 use crate::registry::all;
 use crate::row::{
@@ -60,47 +60,71 @@ pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE stat
 // By delivery_dead.
 pub(crate) const DEAD_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 2";
 
-fn settle_one(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), StoreError> {
-    const DOING: &str = "settle deliveries";
-    let Settlement {
-        delivery,
-        generation,
-        attempt,
-        verdict,
-        in_order,
-    } = settlement;
-    let id = delivery.0.to_be_bytes();
-    let (state, due_at) = match verdict {
-        Verdict::Delivered => (DELIVERED, None),
-        Verdict::Again(at) => (PENDING, Some(at.0)),
-        Verdict::Dead => (DEAD, None),
-    };
-    let took_us = i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX);
-    let row = params![
-        id,
-        attempt.number,
-        attempt.started_at.0,
-        write_mode(attempt.mode),
-        attempt.target,
-        attempt.code,
-        took_us,
-        &attempt.answer[..],
-        attempt.error,
-    ];
-    execute(tx, DOING, NEW_ATTEMPT, row)?;
-    let last = tx.last_insert_rowid();
-    let row = params![id, generation, state, due_at, attempt.number, last];
-    if execute(tx, DOING, SETTLE, row)? == 0 {
-        // Whoever settles too late has made an attempt all the same, unless the delivery is gone.
-        if execute(tx, DOING, ADD_ATTEMPT, params![id, last])? == 0 {
-            execute(tx, DOING, FORGET_ATTEMPT, [last])?;
+const SETTLING: &str = "settle deliveries";
+
+/// What every settlement of a batch needs, prepared once.
+struct Settling<'a> {
+    tx: &'a Transaction<'a>,
+    new_attempt: CachedStatement<'a>,
+    settle: CachedStatement<'a>,
+}
+
+impl<'a> Settling<'a> {
+    fn new(tx: &'a Transaction<'_>) -> Result<Self, StoreError> {
+        let prepare = |sql| tx.prepare_cached(sql).map_err(failed(SETTLING));
+        Ok(Self {
+            tx,
+            new_attempt: prepare(NEW_ATTEMPT)?,
+            settle: prepare(SETTLE)?,
+        })
+    }
+
+    fn settle(&mut self, settlement: &Settlement) -> Result<(), StoreError> {
+        let Settlement {
+            delivery,
+            generation,
+            attempt,
+            verdict,
+            in_order,
+        } = settlement;
+        let id = delivery.0.to_be_bytes();
+        let (state, due_at) = match verdict {
+            Verdict::Delivered => (DELIVERED, None),
+            Verdict::Again(at) => (PENDING, Some(at.0)),
+            Verdict::Dead => (DEAD, None),
+        };
+        let took_us = i64::try_from(attempt.took.as_micros()).unwrap_or(i64::MAX);
+        let row = params![
+            id,
+            attempt.number,
+            attempt.started_at.0,
+            write_mode(attempt.mode),
+            attempt.target,
+            attempt.code,
+            took_us,
+            &attempt.answer[..],
+            attempt.error,
+        ];
+        self.new_attempt.execute(row).map_err(failed(SETTLING))?;
+        let last = self.tx.last_insert_rowid();
+        let row = params![id, generation, state, due_at, attempt.number, last];
+        if self.settle.execute(row).map_err(failed(SETTLING))? == 0 {
+            // Whoever settles too late has made an attempt all the same, unless the delivery is gone.
+            if execute(self.tx, SETTLING, ADD_ATTEMPT, params![id, last])? == 0 {
+                execute(self.tx, SETTLING, FORGET_ATTEMPT, [last])?;
+            }
+            return Ok(());
         }
-        return Ok(());
+        if *in_order && state != PENDING {
+            execute(
+                self.tx,
+                SETTLING,
+                RELEASE_NEXT,
+                params![id, attempt.started_at.0, WAITING.0],
+            )?;
+        }
+        Ok(())
     }
-    if *in_order && state != PENDING {
-        execute(tx, DOING, RELEASE_NEXT, params![id, attempt.started_at.0, WAITING.0])?;
-    }
-    Ok(())
 }
 
 fn claim_due(
@@ -167,7 +191,10 @@ impl DeliveryQueue for SqliteStore {
             return Ok(Vec::new());
         }
         let bytes = events.iter().map(bytes).sum();
-        let accept = move |tx: &Transaction<'_>| events.iter().map(|event| accept_one(tx, event)).collect();
+        let accept = move |tx: &Transaction<'_>| {
+            let mut accepting = Accepting::new(tx)?;
+            events.iter().map(|event| accepting.accept(event)).collect()
+        };
         self.writer.write_in(Lane::Accept { bytes }, ACCEPT, accept).await
     }
 
@@ -175,9 +202,13 @@ impl DeliveryQueue for SqliteStore {
         if settlements.is_empty() {
             return Ok(());
         }
-        let settle =
-            move |tx: &Transaction<'_>| settlements.iter().try_for_each(|settlement| settle_one(tx, settlement));
-        self.writer.write_in(Lane::First, "settle deliveries", settle).await
+        let settle = move |tx: &Transaction<'_>| {
+            let mut settling = Settling::new(tx)?;
+            settlements
+                .iter()
+                .try_for_each(|settlement| settling.settle(settlement))
+        };
+        self.writer.write_in(Lane::First, SETTLING, settle).await
     }
 
     async fn claim(
