@@ -2,22 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
-use crate::peer::Peer;
+use crate::peer::{PATIENCE, POLL, Peer};
 use crate::platform::ENCRYPT_KEY;
 use crate::process;
 use crate::record::{self, Counts};
+use crate::report::count;
 use crate::role::{Command, Role, bare, disk, echo, load, sink};
 use crate::shim::Shim;
 
 /// Long enough for a steady figure.
 const SECONDS_MAX: f64 = 2.0;
-/// How often a condition is looked at again, and for how long.
-const POLL: Duration = Duration::from_millis(10);
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Events a second from the load generator to a handler that does nothing.
 pub(crate) async fn http(folder: &Path, producers: usize, batch: u64, seconds: f64) -> Result<f64> {
@@ -46,14 +44,6 @@ async fn load(address: SocketAddr, folder: &Path, producers: usize, batch: u64, 
 
 fn per_s(n: u64, from_ns: u64, to_ns: u64) -> f64 {
     count(n) * 1e9 / count(to_ns - from_ns)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts and nanoseconds of a measurement are far below 2⁵³"
-)]
-fn count(n: u64) -> f64 {
-    n as f64
 }
 
 /// What the least that keeps events and pushes them does with the same load.

@@ -16,6 +16,11 @@ use crate::shim::Shim;
 /// A part that says nothing for this long hangs; the longest loads run for minutes.
 const ANSWER_MAX: Duration = Duration::from_mins(10);
 
+/// How often a part is asked again.
+pub(crate) const POLL: Duration = Duration::from_millis(10);
+/// When nothing arrived for this long, nothing more is coming.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
 /// A running part; it ends with its value.
 #[derive(Debug)]
 pub(crate) struct Peer {

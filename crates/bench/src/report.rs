@@ -8,6 +8,15 @@ use serde_json::json;
 use crate::Options;
 use crate::machine::Machine;
 
+/// A count as a figure.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts and nanoseconds of a measurement are far below 2⁵³"
+)]
+pub(crate) fn count(n: u64) -> f64 {
+    n as f64
+}
+
 /// The figures of one case.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Figures {

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::Bench;
-use super::stage::{Plan, Stage, count, mib};
+use super::stage::{Plan, Stage, mib};
 use crate::floor;
 use crate::judge::Route;
 use crate::platform::Config;
 use crate::process::pss_bytes;
 use crate::record::Counts;
-use crate::report::Figures;
+use crate::report::{Figures, count};
 use crate::role::Command;
 use crate::role::sink::Behaviour;
 

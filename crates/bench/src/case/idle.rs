@@ -6,10 +6,10 @@ use anyhow::{Result, bail};
 use tokio::time::sleep;
 
 use super::Bench;
-use super::stage::{Stage, count, mib};
+use super::stage::{Stage, mib};
 use crate::platform::Config;
 use crate::process::{cpu, pss_bytes};
-use crate::report::Figures;
+use crate::report::{Figures, count};
 use crate::role::Command;
 
 const APPS: usize = 200;

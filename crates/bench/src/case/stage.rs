@@ -9,18 +9,14 @@ use tokio::time::sleep;
 
 use super::Bench;
 use crate::judge::{Comparison, Judged, Route};
-use crate::peer::Peer;
+use crate::peer::{PATIENCE, POLL, Peer};
 use crate::platform::{Config, ENCRYPT_KEY, Mode, Platform, ROOT};
 use crate::record::Counts;
-use crate::report::Figures;
+use crate::report::{Figures, count};
 use crate::role::{Command, Role, load, sink, subscriber};
 use crate::shim::Shim;
 use crate::{event, process, record};
 
-/// How often a condition is looked at again.
-const POLL: Duration = Duration::from_millis(10);
-/// When nothing arrived for this long, nothing more is coming.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// Attempts are written down behind the pushes.
 const LOG_PATIENCE: Duration = Duration::from_secs(15);
 /// The newest deliveries are compared with the log, so many pages of a thousand.
@@ -381,11 +377,6 @@ impl Outcome {
     pub(super) fn cpu_us_per_delivery(&self) -> f64 {
         micros(self.cpu) / count(self.judged.delivered.max(1))
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of a measurement are far below 2⁵³")]
-pub(super) fn count(n: u64) -> f64 {
-    n as f64
 }
 
 pub(super) fn mib(bytes: u64) -> f64 {

@@ -17,18 +17,13 @@ use http::{Request, Response, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::time::{Sleep, sleep};
-use tower_service::Service;
 
 use super::Endpoint;
 use super::connector::{ConnectError, Connector, Reach};
-use super::pool::{Connection, Pool};
-
-type BoxError = Box<dyn Error + Send + Sync>;
+use super::pool::{BoxError, Client, Connection};
 
 /// Two pools of connections, so that one opened for an app that may reach private addresses serves no other app.
 #[derive(Clone, Debug)]
@@ -36,13 +31,6 @@ pub(super) struct Exchange {
     public: Client,
     anywhere: Client,
     answer_bytes_max: usize,
-}
-
-/// Opens connections to whom it may, and keeps them.
-#[derive(Clone, Debug)]
-struct Client {
-    connector: HttpsConnector<Connector>,
-    pool: Pool,
 }
 
 /// The webhook client could not be set up.
@@ -79,18 +67,13 @@ impl Exchange {
     ) -> Result<Self, WebhookSetupError> {
         let tls = tls(root_pem)?;
         let client = |reach| {
-            let connector = Connector {
-                reach,
-                timeout: connect_timeout,
-            };
-            Client {
-                connector: HttpsConnectorBuilder::new()
-                    .with_tls_config(tls.clone())
-                    .https_or_http()
-                    .enable_http1()
-                    .wrap_connector(connector),
-                pool: Pool::default(),
-            }
+            Client::new(
+                tls.clone(),
+                Connector {
+                    reach,
+                    timeout: connect_timeout,
+                },
+            )
         };
         Ok(Self {
             public: client(Reach::Public),
@@ -118,39 +101,9 @@ impl Exchange {
         };
         let answer = Answer::read(&mut connection, response, self.answer_bytes_max, deadline).await;
         if !answer.cut_off && !answer.goes_on {
-            client.pool.put(endpoint.origin(), connection);
+            client.keep(endpoint, connection);
         }
         Ok(answer)
-    }
-}
-
-impl Client {
-    /// Sends a request over a connection that is there, or over a new one.
-    async fn send(
-        &self,
-        endpoint: &Endpoint,
-        mut request: Request<Full<Bytes>>,
-    ) -> Result<(Connection, Response<Incoming>), BoxError> {
-        while let Some(mut connection) = self.pool.take(endpoint.origin()) {
-            let mut failed = match connection.request(request).await {
-                Ok(response) => return Ok((connection, response)),
-                Err(failed) => failed,
-            };
-            // The other end may have closed it just now.
-            match failed.take_message() {
-                Some(unsent) => request = unsent,
-                None => return Err(failed.into_error().into()),
-            }
-        }
-        // Rare, and large: in a box, since what a push may wait for is moved around with it.
-        let mut connection = Box::pin(self.open(endpoint)).await?;
-        let response = connection.request(request).await;
-        Ok((connection, response.map_err(TrySendError::into_error)?))
-    }
-
-    async fn open(&self, endpoint: &Endpoint) -> Result<Connection, BoxError> {
-        let stream = self.connector.clone().call(endpoint.uri().clone()).await?;
-        Ok(Connection::over(stream).await?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A push polls its connection itself, and nobody polls one that is idle: a task for each connection would be two more to
 //! wake for every push.
 
+use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -16,10 +17,14 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
-use hyper_rustls::MaybeHttpsStream;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tower_service::Service;
+
+use super::Endpoint;
+use super::connector::Connector;
 
 /// Node's server closes a connection that was idle for 5 s; a push on one that is just closing would be lost.
 const IDLE_MAX: Duration = Duration::from_secs(4);
@@ -31,7 +36,61 @@ const IDLE_PER_ORIGIN_MAX: usize = 128;
 /// The head of an answer may be this large.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// Opens connections to whom it may, and keeps them.
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    connector: HttpsConnector<Connector>,
+    pool: Pool,
+}
+
+impl Client {
+    pub(super) fn new(tls: rustls::ClientConfig, connector: Connector) -> Self {
+        Self {
+            connector: HttpsConnectorBuilder::new()
+                .with_tls_config(tls)
+                .https_or_http()
+                .enable_http1()
+                .wrap_connector(connector),
+            pool: Pool::default(),
+        }
+    }
+
+    /// Sends a request over a connection that is there, or over a new one.
+    pub(super) async fn send(
+        &self,
+        endpoint: &Endpoint,
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<(Connection, Response<Incoming>), BoxError> {
+        while let Some(mut connection) = self.pool.take(endpoint.origin()) {
+            let mut failed = match connection.request(request).await {
+                Ok(response) => return Ok((connection, response)),
+                Err(failed) => failed,
+            };
+            // The other end may have closed it just now.
+            match failed.take_message() {
+                Some(unsent) => request = unsent,
+                None => return Err(failed.into_error().into()),
+            }
+        }
+        // Rare, and large: in a box, since what a push may wait for is moved around with it.
+        let mut connection = Box::pin(self.open(endpoint)).await?;
+        let response = connection.request(request).await;
+        Ok((connection, response.map_err(TrySendError::into_error)?))
+    }
+
+    async fn open(&self, endpoint: &Endpoint) -> Result<Connection, BoxError> {
+        let stream = self.connector.clone().call(endpoint.uri().clone()).await?;
+        Ok(Connection::over(stream).await?)
+    }
+
+    /// Keeps a connection for the next request, when its answer was read to the end.
+    pub(super) fn keep(&self, endpoint: &Endpoint, connection: Connection) {
+        self.pool.put(endpoint.origin(), connection);
+    }
+}
 
 /// A connection that carries one exchange at a time.
 pub(super) struct Connection {
@@ -41,7 +100,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn over(stream: Stream) -> hyper::Result<Self> {
+    async fn over(stream: Stream) -> hyper::Result<Self> {
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(HEAD_BYTES_MAX)
             // The documentation spells the signature headers in title case.
@@ -53,7 +112,7 @@ impl Connection {
     }
 
     /// The head of the answer to a request; the request comes back when none of it was sent.
-    pub(super) async fn request(
+    async fn request(
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
@@ -99,11 +158,11 @@ struct Shared {
 
 /// Keeps idle connections.
 #[derive(Clone, Default)]
-pub(super) struct Pool(Arc<Mutex<Shared>>);
+struct Pool(Arc<Mutex<Shared>>);
 
 impl Pool {
     /// A connection to this origin that takes a request.
-    pub(super) fn take(&self, origin: &str) -> Option<Connection> {
+    fn take(&self, origin: &str) -> Option<Connection> {
         loop {
             let (since, mut connection) = lock(&self.0).idle.get_mut(origin)?.pop()?;
             if since.elapsed() < IDLE_MAX && connection.is_idle() {
@@ -113,7 +172,7 @@ impl Pool {
     }
 
     /// Keeps a connection, if another request can go over it.
-    pub(super) fn put(&self, origin: &str, mut connection: Connection) {
+    fn put(&self, origin: &str, mut connection: Connection) {
         if !connection.is_idle() {
             return;
         }

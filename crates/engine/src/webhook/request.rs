@@ -16,7 +16,7 @@ use larkspur_wire::{hex, seal_body, sign, sign_card_v1};
 
 use super::{Endpoint, WebhookPush};
 
-/// What a push has, with those that the HTTP client adds.
+/// Room for what a push has.
 const HEADERS: usize = 8;
 
 /// The protocol's headers in the order that they are sent in; the last three are the signature's.
