@@ -1,26 +1,31 @@
 //! Accepting: an event, its deliveries and its bindings, all or nothing.
 
+use std::sync::MutexGuard;
+
 use larkspur_store::{Accepted, DeliveryId, NewDelivery, NewEvent, Start, StoreError, WAITING};
 use larkspur_wire::AppId;
 use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use crate::failed;
+use crate::fresh::{Fresh, Mark};
 use crate::registry::{SAVE_BINDING, all};
 use crate::row::{parsed, read_delivery_id, write_withheld};
 use crate::write::execute;
 
 // By the unique index on event.id.
 pub(crate) const KNOWN: &str = "SELECT seq, digest, payload FROM event WHERE id = ?1";
-const NEW_EVENT: &str = "INSERT INTO event (id, event_type, tenant_key, create_time, accepted_at, digest, payload) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (id) DO NOTHING";
+const NEW_EVENT: &str = "INSERT INTO event \
+     (id, event_type, tenant_key, create_time, accepted_at, first_delivery, last_delivery, digest, payload) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
 const NEW_DELIVERY: &str = "INSERT INTO delivery \
      (id, event_seq, app_id, withheld, state, leased, due_at, attempts, generation, order_key) \
-     VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, 0, ?5, ?7)";
+     VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, 0, ?5 <> 0, ?7)";
 // By delivery_in_order.
 pub(crate) const PREDECESSOR: &str =
     "SELECT 1 FROM delivery WHERE state = 0 AND app_id = ?1 AND order_key = ?2 LIMIT 1";
-// By delivery_by_event.
-pub(crate) const DELIVERIES_OF: &str = "SELECT id, app_id FROM delivery WHERE event_seq = ?1 ORDER BY id";
+// By the primary keys of both.
+pub(crate) const DELIVERIES_OF: &str = "SELECT d.id, d.app_id FROM event AS e CROSS JOIN delivery AS d \
+     ON d.id BETWEEN e.first_delivery AND e.last_delivery AND +d.event_seq = e.seq WHERE e.seq = ?1 ORDER BY d.id";
 
 pub(crate) const ACCEPT: &str = "accept events";
 
@@ -35,15 +40,17 @@ pub(crate) fn bytes(event: &NewEvent) -> usize {
 /// What every event of a batch needs, prepared once.
 pub(crate) struct Accepting<'a> {
     tx: &'a Transaction<'a>,
+    mark: MutexGuard<'a, Mark>,
     new_event: CachedStatement<'a>,
     new_delivery: CachedStatement<'a>,
 }
 
 impl<'a> Accepting<'a> {
-    pub(crate) fn new(tx: &'a Transaction<'_>) -> Result<Self, StoreError> {
+    pub(crate) fn new(tx: &'a Transaction<'_>, fresh: &'a Fresh) -> Result<Self, StoreError> {
         let prepare = |sql| tx.prepare_cached(sql).map_err(failed(ACCEPT));
         Ok(Self {
             tx,
+            mark: fresh.mark(),
             new_event: prepare(NEW_EVENT)?,
             new_delivery: prepare(NEW_DELIVERY)?,
         })
@@ -52,12 +59,16 @@ impl<'a> Accepting<'a> {
     /// Stores one event, or says why not.
     pub(crate) fn accept(&mut self, event: &NewEvent) -> Result<Accepted, StoreError> {
         let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
+        let ids = event.deliveries.iter().map(|delivery| delivery.id);
+        let bytes = |id: Option<DeliveryId>| id.map(|DeliveryId(id)| id.to_be_bytes());
         let row = params![
             event.id.as_str(),
             event.event_type.as_str(),
             tenant_key,
             event.create_time.0,
             event.accepted_at.0,
+            bytes(ids.clone().min()),
+            bytes(ids.max()),
             event.digest,
             &event.payload[..],
         ];
@@ -82,15 +93,15 @@ impl<'a> Accepting<'a> {
     fn deliver(&mut self, event: &NewEvent, event_seq: i64, delivery: &NewDelivery) -> Result<(), StoreError> {
         let app_id = delivery.app_id.as_str();
         let (leased, due_at, key) = match &delivery.start {
-            Start::Leased => (true, event.lease_until, None),
-            Start::Due => (false, event.accepted_at, None),
+            Start::Leased => (self.mark.accept(delivery.id), event.lease_until, None),
+            Start::Due => (0, event.accepted_at, None),
             Start::InOrder { key } => {
                 let waits = self
                     .tx
                     .prepare_cached(PREDECESSOR)
                     .and_then(|mut statement| statement.exists(params![app_id, key]))
                     .map_err(failed(ACCEPT))?;
-                (false, if waits { WAITING } else { event.accepted_at }, Some(key))
+                (0, if waits { WAITING } else { event.accepted_at }, Some(key))
             }
         };
         let row = params![

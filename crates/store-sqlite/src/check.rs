@@ -13,6 +13,10 @@ const FAULTS_MAX: usize = 100;
 
 const INTEGRITY: &str = "PRAGMA integrity_check(100)";
 const FOREIGN_KEYS: &str = "SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT 100";
+// What a node that starts would not find.
+const LOST: &str = "SELECT count(*) FROM delivery WHERE leased = 2 AND id <= (SELECT after FROM fresh)";
+/// Since when a lease may be in no index.
+const FRESH_SINCE: i64 = 7;
 /// What is counted, in the order it is shown.
 const COUNTS: [(&str, &str); 8] = [
     ("apps", "SELECT count(*) FROM app"),
@@ -91,6 +95,11 @@ fn look(path: &Path, report: &mut Report) -> rusqlite::Result<()> {
         ))
     };
     report.faults.extend(all(&connection, FOREIGN_KEYS, orphan)?);
+    if schema >= FRESH_SINCE {
+        let lost: i64 = connection.query_row(LOST, [], |row| row.get(0))?;
+        let lost = (lost > 0).then(|| format!("{lost} leased deliveries are in no index and would never be pushed"));
+        report.faults.extend(lost);
+    }
     for (what, sql) in COUNTS {
         let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;
         report.counts.push((what, count.unsigned_abs()));

@@ -8,6 +8,7 @@ mod accept;
 mod check;
 mod checkpoint;
 mod copy;
+mod fresh;
 mod lanes;
 mod log;
 mod migrate;
@@ -32,6 +33,7 @@ pub use copy::{BackupError, backup};
 pub use open::{OpenError, Options};
 pub use write::CommitCounts;
 
+use fresh::Fresh;
 use open::Opened;
 use read::Readers;
 use write::Writer;
@@ -52,6 +54,7 @@ pub struct SqliteStore {
     /// One at a time, since they all write the same file.
     copying: tokio::sync::Mutex<()>,
     closing: Arc<AtomicBool>,
+    fresh: Arc<Fresh>,
     // Dropped before the writer, whose connection is the last one then.
     readers: Readers,
     writer: Writer,
@@ -64,6 +67,7 @@ impl SqliteStore {
             writer,
             copier,
             readers,
+            fresh,
             lock,
         } = open::open(path, options)?;
         copy::remove_leftover(path);
@@ -71,6 +75,7 @@ impl SqliteStore {
             path: path.to_owned(),
             copying: tokio::sync::Mutex::default(),
             closing: Arc::default(),
+            fresh: Arc::new(fresh),
             readers: Readers::new(readers),
             writer: Writer::start(writer, copier, lock, options.waiting_bytes_max)?,
         })

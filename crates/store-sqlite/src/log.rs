@@ -16,13 +16,12 @@ use larkspur_store::{
 use larkspur_wire::EventId;
 use rusqlite::{Connection, Row};
 
-use crate::SqliteStore;
-use crate::queue::event_seq;
 use crate::row::{corrupt, read_attempt, read_delivery, read_delivery_id, read_event};
+use crate::{SqliteStore, failed};
 use place::{Place, Span};
 use select::{
-    IdSpan, select_attempts, select_deliveries, select_deliveries_end, select_delivery, select_event, select_events,
-    select_events_end, select_pending, select_pending_count,
+    IdSpan, select_attempts, select_deliveries, select_deliveries_end, select_delivery, select_event,
+    select_event_deliveries, select_events, select_events_end, select_fresh, select_pending, select_pending_count,
 };
 
 /// One page looks at this many rows; that many take some hundredths of a second.
@@ -46,7 +45,7 @@ fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>,
     let mut end = None;
     if select::looks_at_every_event(query) {
         let read = |row: &Row<'_>| Place::read(row, 0);
-        end = select_events_end(query, span).all(connection, read)?.pop();
+        end = select_events_end(span).all(connection, read)?.pop();
         span.from = end.or(span.from);
     }
     let read = |row: &Row<'_>| Ok((Place::read(row, select::EVENT_PLACE)?, read_event(row, 0)?));
@@ -61,21 +60,20 @@ fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>,
 
 fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError> {
     let limit = query.limit.clamp(1, LIMIT_MAX);
-    let seq = match &query.event_id {
-        None => None,
-        Some(id) => match event_seq(connection, id)? {
-            Some(seq) => Some(seq),
-            None => {
-                return Ok(Page {
-                    rows: Vec::new(),
-                    next: None,
-                });
-            }
-        },
-    };
     let mut span = IdSpan::of(query);
+    let mut seq = None;
+    if let Some(id) = &query.event_id {
+        let Some((event_seq, of_event)) = event_deliveries(connection, id)? else {
+            return Ok(Page {
+                rows: Vec::new(),
+                next: None,
+            });
+        };
+        seq = Some(event_seq);
+        span = span.within(of_event);
+    }
     if seq.is_none() && query.state == Some(DeliveryState::Pending) && few_are_pending(connection, query)? {
-        let rows = select_pending(query, span, limit + 1).all(connection, read_delivery)?;
+        let rows = pending(connection, query, span, limit + 1)?;
         return Ok(page(rows, limit, |row| row.id.to_string(), None));
     }
     let mut end = None;
@@ -95,6 +93,38 @@ fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Page<Del
         |row| row.id.to_string(),
         end.map(|id| id.to_string()),
     ))
+}
+
+/// The number of an event, and where its deliveries are; none when it has none.
+fn event_deliveries(connection: &Connection, id: &EventId) -> Result<Option<(i64, IdSpan)>, StoreError> {
+    let read = |row: &Row<'_>| {
+        let DeliveryId(last) = read_delivery_id(row, 2)?;
+        let span = IdSpan {
+            from: Some(read_delivery_id(row, 1)?),
+            before: last.checked_add(1).map(DeliveryId),
+        };
+        Ok((number(row, 0)?, span))
+    };
+    Ok(select_event_deliveries(id).all(connection, read)?.pop())
+}
+
+/// Pending deliveries in the order asked for, when they are few.
+fn pending(
+    connection: &Connection,
+    query: &DeliveryQuery,
+    span: IdSpan,
+    limit: u32,
+) -> Result<Vec<Delivery>, StoreError> {
+    // Both as of one moment.
+    let moment = connection.unchecked_transaction().map_err(failed("read the log"))?;
+    let mut rows = select_pending(query, span, limit).all(&moment, read_delivery)?;
+    rows.extend(select_fresh(query, span, limit).all(&moment, read_delivery)?);
+    rows.sort_unstable_by_key(|row| row.id);
+    if query.order == Order::NewestFirst {
+        rows.reverse();
+    }
+    rows.truncate(limit as usize);
+    Ok(rows)
 }
 
 fn few_are_pending(connection: &Connection, query: &DeliveryQuery) -> Result<bool, StoreError> {
@@ -170,6 +200,6 @@ pub(crate) mod statements {
     };
     pub(crate) use super::select::{
         IdSpan, Select, select_attempts, select_deliveries, select_deliveries_end, select_delivery, select_event,
-        select_events, select_events_end, select_pending, select_pending_count,
+        select_event_deliveries, select_events, select_events_end, select_fresh, select_pending, select_pending_count,
     };
 }

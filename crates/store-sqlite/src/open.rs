@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::fresh::Fresh;
 use crate::migrate;
 
 /// SQLite before this version can lose committed transactions when a WAL file is reset.
@@ -103,6 +104,7 @@ pub(crate) struct Opened {
     /// Copies the write-ahead log into the file.
     pub(crate) copier: Connection,
     pub(crate) readers: Vec<Connection>,
+    pub(crate) fresh: Fresh,
     pub(crate) lock: File,
 }
 
@@ -136,6 +138,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
     let readers = (0..options.readers.max(1)).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite));
     Ok(Opened {
         copier: connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?,
+        fresh: Fresh::read(&writer).map_err(sqlite)?,
         writer,
         readers: readers.collect::<Result<_, _>>()?,
         lock,

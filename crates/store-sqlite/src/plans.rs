@@ -6,14 +6,16 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::accept::{DELIVERIES_OF, KNOWN, PREDECESSOR};
+use crate::fresh::{GATHER, NEWEST};
 use crate::log::statements::{
     DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
-    select_deliveries, select_deliveries_end, select_delivery, select_event, select_events, select_events_end,
-    select_feed, select_pending, select_pending_count, select_trimmable, select_trimmable_end,
+    select_deliveries, select_deliveries_end, select_delivery, select_event, select_event_deliveries, select_events,
+    select_events_end, select_feed, select_fresh, select_pending, select_pending_count, select_trimmable,
+    select_trimmable_end,
 };
 use crate::queue::{
-    ADD_ATTEMPT, BACKLOG, DEAD_COUNT, DUE, FORGET_ATTEMPT, LEASE, LEASED, NEW_ATTEMPT, NEXT_DUE, PENDING_COUNT,
-    RELEASE, RELEASE_NEXT, RESEND, SETTLE,
+    ADD_ATTEMPT, BACKLOG, DEAD_COUNT, DUE, FORGET_ATTEMPT, FRESH_BACKLOG, FRESH_COUNT, LEASE, LEASED, NEW_ATTEMPT,
+    NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND, SETTLE,
 };
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
 use crate::{Options, open};
@@ -22,6 +24,8 @@ use crate::{Options, open};
 const EVENT_ID: &str = "sqlite_autoindex_event_1 (id=?)";
 /// The `id` of a delivery, which is the key of its table.
 const DELIVERY_ID: &str = "PRIMARY KEY (id=?)";
+/// The deliveries of an event, by its first and last one.
+const OF_EVENT: &str = "PRIMARY KEY (id>? AND id<?)";
 /// The `seq` of a table.
 const SEQ: &str = "INTEGER PRIMARY KEY";
 
@@ -61,7 +65,11 @@ fn plain((sql, index): (&str, &'static str)) -> (Select, &'static str) {
 fn the_queue_finds_its_rows_by_index() {
     let statements = [
         (KNOWN, EVENT_ID),
-        (DELIVERIES_OF, "delivery_by_event (event_seq=?)"),
+        (DELIVERIES_OF, OF_EVENT),
+        (GATHER, "PRIMARY KEY (id>?)"),
+        (NEWEST, "SCAN delivery"),
+        (FRESH_BACKLOG, "PRIMARY KEY (id>?)"),
+        (FRESH_COUNT, "PRIMARY KEY (id>?)"),
         (DUE, "COVERING INDEX delivery_due (app_id=? AND due_at<?)"),
         (LEASE, DELIVERY_ID),
         (LEASED, DELIVERY_ID),
@@ -110,7 +118,6 @@ fn events_are_read_by_index() {
     let whole = Span::default();
     // Both bounds cut the index, so that a page costs the same wherever it starts.
     let by_time = "event_by_time (accepted_at>? AND accepted_at<?)";
-    let by_type = "event_by_type (event_type=? AND";
     let of_app = EventQuery {
         app_id,
         ..EventQuery::default()
@@ -119,14 +126,14 @@ fn events_are_read_by_index() {
         (select_event(&EventId::mint([1; 16])), EVENT_ID),
         (select_events(&EventQuery::default(), whole, 2), "event_by_time"),
         (select_events(&EventQuery::default(), span, 2), by_time),
-        (select_events_end(&EventQuery::default(), span), by_time),
-        (select_events(&of_type("app_ticket"), span, 2), by_type),
-        (select_events_end(&of_type("app_ticket"), span), by_type),
+        (select_event_deliveries(&EventId::mint([1; 16])), EVENT_ID),
+        (select_events_end(span), by_time),
+        (select_events(&of_type("app_ticket"), span, 2), by_time),
         (select_events(&of_type("hire.*"), span, 2), by_time),
         (select_events(&of_app, span, 2), by_time),
-        (select_events(&of_app, span, 2), "delivery_by_event (event_seq=?)"),
+        (select_events(&of_app, span, 2), OF_EVENT),
         (select_trimmable(7, span, 2), by_time),
-        (select_trimmable(7, span, 2), "delivery_by_event (event_seq=?)"),
+        (select_trimmable(7, span, 2), OF_EVENT),
         (select_trimmable_end(span), by_time),
     ]);
 }
@@ -211,6 +218,8 @@ fn pending_deliveries_are_read_by_the_index_of_what_is_due() {
             let plan = plan(&opened.writer, select);
             assert!(plan.contains("INDEX delivery_due"), "{plan}");
         }
+        let plan = plan(&opened.writer, select_fresh(&query, IdSpan::of(&query), 2));
+        assert!(plan.contains("SEARCH d") && plan.contains("id>?)"), "{plan}");
     }
 }
 
@@ -218,10 +227,10 @@ fn pending_deliveries_are_read_by_the_index_of_what_is_due() {
 fn the_log_is_cut_off_by_index() {
     check(
         [
-            (IS_KEPT, "delivery_by_event (event_seq=?)"),
+            (IS_KEPT, OF_EVENT),
             (DELETE_ATTEMPTS, "SEARCH attempt USING INTEGER PRIMARY KEY (rowid=?)"),
-            (DELETE_ATTEMPTS, "delivery_by_event (event_seq=?)"),
-            (DELETE_DELIVERIES, "delivery_by_event (event_seq=?)"),
+            (DELETE_ATTEMPTS, OF_EVENT),
+            (DELETE_DELIVERIES, OF_EVENT),
             (DELETE_EVENT, SEQ),
         ]
         .map(plain)

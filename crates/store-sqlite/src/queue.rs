@@ -1,14 +1,17 @@
 //! Leasing, settling, and what waits.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use larkspur_store::{
     Accepted, Backlog, CLAIM_BYTES_MAX, Claim, Claimed, DeliveryId, DeliveryQueue, Depth, LIMIT_MAX, NewEvent,
     Settlement, StoreError, Verdict, WAITING, Want,
 };
-use larkspur_wire::{EventId, TimestampMs};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
+use larkspur_wire::{AppId, TimestampMs};
+use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
-use crate::accept::{ACCEPT, Accepting, KNOWN, bytes};
+use crate::accept::{ACCEPT, Accepting, bytes};
 use crate::lanes::Lane;
 use crate::registry::all;
 use crate::row::{
@@ -17,9 +20,9 @@ use crate::row::{
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
-// By delivery_due.
-pub(crate) const DUE: &str =
-    "SELECT id FROM delivery WHERE state = 0 AND app_id = ?1 AND due_at <= ?2 ORDER BY due_at, event_seq LIMIT ?3";
+// By delivery_due, which has no fresh leases.
+pub(crate) const DUE: &str = "SELECT id FROM delivery WHERE state = 0 AND leased < 2 AND app_id = ?1 AND due_at <= ?2 \
+     ORDER BY due_at, event_seq LIMIT ?3";
 // By the primary key.
 pub(crate) const LEASE: &str = "UPDATE delivery SET leased = 1, due_at = ?2, generation = generation + 1 WHERE id = ?1";
 // By the primary keys of both.
@@ -27,12 +30,16 @@ pub(crate) const LEASED: &str = "SELECT d.id, e.id, d.app_id, d.withheld, d.stat
      d.order_key IS NOT NULL, e.id, e.event_type, e.tenant_key, e.create_time, e.accepted_at, e.payload \
      FROM delivery AS d JOIN event AS e ON e.seq = d.event_seq WHERE d.id = ?1";
 // By delivery_due.
-pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM delivery WHERE state = 0 AND app_id = ?1";
+pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM delivery WHERE state = 0 AND leased < 2 AND app_id = ?1";
 // By delivery_due, which has all the columns it asks for.
 pub(crate) const BACKLOG: &str =
-    "SELECT app_id, count(*), min(due_at) FROM delivery WHERE state = 0 GROUP BY app_id ORDER BY app_id";
+    "SELECT app_id, count(*), min(due_at) FROM delivery WHERE state = 0 AND leased < 2 GROUP BY app_id";
+// By the primary key.
+pub(crate) const FRESH_BACKLOG: &str = "SELECT app_id, 1, due_at FROM delivery \
+     WHERE id > (SELECT after FROM fresh) AND state = 0 AND leased = 2";
 // By delivery_due, which has all the columns it asks for.
-pub(crate) const RELEASE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WHERE state = 0 AND leased = 1";
+pub(crate) const RELEASE: &str =
+    "UPDATE delivery SET leased = 0, due_at = ?1 WHERE state = 0 AND leased < 2 AND leased = 1";
 
 // By the primary key. With `RETURNING`, SQLite would make a table of its own for the rows, and copy each page that it
 // changes, each time.
@@ -56,7 +63,10 @@ pub(crate) const FORGET_ATTEMPT: &str = "DELETE FROM attempt WHERE seq = ?1";
 pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, due_at = ?2, generation = generation + 1 \
      WHERE id = ?1 AND leased = 0 AND NOT (state = 0 AND due_at = ?3) AND (?4 OR state <> 1)";
 // By delivery_due.
-pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 0";
+pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 0 AND leased < 2";
+// By the primary key.
+pub(crate) const FRESH_COUNT: &str =
+    "SELECT count(*) FROM delivery WHERE id > (SELECT after FROM fresh) AND state = 0 AND leased = 2";
 // By delivery_dead.
 pub(crate) const DEAD_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 2";
 
@@ -191,9 +201,13 @@ impl DeliveryQueue for SqliteStore {
             return Ok(Vec::new());
         }
         let bytes = events.iter().map(bytes).sum();
+        let fresh = Arc::clone(&self.fresh);
         let accept = move |tx: &Transaction<'_>| {
-            let mut accepting = Accepting::new(tx)?;
-            events.iter().map(|event| accepting.accept(event)).collect()
+            let mut accepting = Accepting::new(tx, &fresh)?;
+            let accepted = events.iter().map(|event| accepting.accept(event)).collect();
+            drop(accepting);
+            fresh.gather_many(tx)?;
+            accepted
         };
         self.writer.write_in(Lane::Accept { bytes }, ACCEPT, accept).await
     }
@@ -217,7 +231,9 @@ impl DeliveryQueue for SqliteStore {
         now: TimestampMs,
         lease_until: TimestampMs,
     ) -> Result<Vec<Claimed>, StoreError> {
+        let fresh = Arc::clone(&self.fresh);
         let claim = move |tx: &Transaction<'_>| {
+            fresh.gather(tx)?;
             let mut bytes_left = CLAIM_BYTES_MAX;
             let one = |want| claim_due(tx, want, now, lease_until, &mut bytes_left);
             wants.iter().map(one).collect()
@@ -237,23 +253,41 @@ impl DeliveryQueue for SqliteStore {
         const DOING: &str = "read what is pending";
         let read = |row: &Row<'_>| {
             let number = |column| row.get::<_, i64>(column).map_err(failed(DOING));
-            Ok(Backlog {
-                app_id: parsed(row, 0, "delivery")?,
-                pending: number(1)?.unsigned_abs(),
-                next_due: read_due(Some(number(2)?)),
-            })
+            Ok((
+                parsed::<AppId>(row, 0, "delivery")?,
+                number(1)?.unsigned_abs(),
+                number(2)?,
+            ))
         };
-        let query = move |connection: &Connection| all(connection, DOING, BACKLOG, [], read);
+        let query = move |connection: &Connection| {
+            // Both as of one moment.
+            let moment = connection.unchecked_transaction().map_err(failed(DOING))?;
+            let mut backlog = BTreeMap::<AppId, (u64, i64)>::new();
+            for sql in [BACKLOG, FRESH_BACKLOG] {
+                for (app_id, pending, due_at) in all(&moment, DOING, sql, [], read)? {
+                    let (sum, next_due) = backlog.entry(app_id).or_insert((0, i64::MAX));
+                    *sum += pending;
+                    *next_due = due_at.min(*next_due);
+                }
+            }
+            let of_app = |(app_id, (pending, next_due))| Backlog {
+                app_id,
+                pending,
+                next_due: read_due(Some(next_due)),
+            };
+            Ok(backlog.into_iter().map(of_app).collect())
+        };
         self.readers.read(query).await
     }
 
     async fn release_leases(&self, now: TimestampMs) -> Result<u64, StoreError> {
         const DOING: &str = "release leases";
-        self.writer
-            .write(DOING, move |tx| {
-                execute(tx, DOING, RELEASE, [now.0]).map(|rows| rows as u64)
-            })
-            .await
+        let fresh = Arc::clone(&self.fresh);
+        let release = move |tx: &Transaction<'_>| {
+            fresh.gather(tx)?;
+            execute(tx, DOING, RELEASE, [now.0]).map(|rows| rows as u64)
+        };
+        self.writer.write(DOING, release).await
     }
 
     async fn depth(&self) -> Result<Depth, StoreError> {
@@ -263,21 +297,13 @@ impl DeliveryQueue for SqliteStore {
                 let mut statement = connection.prepare_cached(sql)?;
                 statement.query_row([], |row| row.get::<_, i64>(0))
             };
+            let _moment = connection.unchecked_transaction().map_err(failed(DOING))?;
+            let pending = count(PENDING_COUNT).map_err(failed(DOING))? + count(FRESH_COUNT).map_err(failed(DOING))?;
             Ok(Depth {
-                pending: count(PENDING_COUNT).map_err(failed(DOING))?.unsigned_abs(),
+                pending: pending.unsigned_abs(),
                 dead: count(DEAD_COUNT).map_err(failed(DOING))?.unsigned_abs(),
             })
         };
         self.readers.read(query).await
     }
-}
-
-/// The number of an event, for queries by event id.
-pub(crate) fn event_seq(connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
-    const DOING: &str = "read an event";
-    let mut statement = connection.prepare_cached(KNOWN).map_err(failed(DOING))?;
-    statement
-        .query_row([id.as_str()], |row| row.get(0))
-        .optional()
-        .map_err(failed(DOING))
 }

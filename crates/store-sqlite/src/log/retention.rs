@@ -16,16 +16,21 @@ const LOOK_MAX: u32 = 2_000;
 
 const DOING: &str = "trim the log";
 
-// By delivery_by_event. Anything pending keeps its event, and anything dead when `?2` is 1.
-pub(crate) const IS_KEPT: &str = "SELECT EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = ?1 \
-     AND (d.state = 0 OR (d.state = 2 AND ?2)))";
-// By delivery_by_event and the primary keys: from the last attempt on, each names the one before it.
+// By the primary keys of both. Anything pending keeps its event, and anything dead when `?2` is 1.
+pub(crate) const IS_KEPT: &str = "SELECT EXISTS (SELECT 1 FROM event AS e CROSS JOIN delivery AS d \
+     ON d.id BETWEEN e.first_delivery AND e.last_delivery AND +d.event_seq = e.seq \
+     WHERE e.seq = ?1 AND (d.state = 0 OR (d.state = 2 AND ?2)))";
+// By the primary keys: from the last attempt on, each names the one before it.
 pub(crate) const DELETE_ATTEMPTS: &str = "WITH RECURSIVE attempt_of(seq) AS (\
-     SELECT last_attempt FROM delivery WHERE event_seq = ?1 AND last_attempt IS NOT NULL \
+     SELECT d.last_attempt FROM event AS e CROSS JOIN delivery AS d \
+     ON d.id BETWEEN e.first_delivery AND e.last_delivery AND +d.event_seq = e.seq \
+     WHERE e.seq = ?1 AND d.last_attempt IS NOT NULL \
      UNION ALL SELECT a.previous FROM attempt_of AS newer JOIN attempt AS a ON a.seq = newer.seq \
      WHERE a.previous IS NOT NULL) DELETE FROM attempt WHERE seq IN attempt_of";
-// By delivery_by_event.
-pub(crate) const DELETE_DELIVERIES: &str = "DELETE FROM delivery WHERE event_seq = ?1";
+// By the primary keys of both.
+pub(crate) const DELETE_DELIVERIES: &str = "DELETE FROM delivery WHERE event_seq = ?1 \
+     AND id BETWEEN (SELECT first_delivery FROM event WHERE seq = ?1) \
+     AND (SELECT last_delivery FROM event WHERE seq = ?1)";
 // By the primary key.
 pub(crate) const DELETE_EVENT: &str = "DELETE FROM event WHERE seq = ?1";
 
@@ -37,9 +42,10 @@ fn events_within(columns: &str, span: Span) -> Select {
 
 const OLDEST_FIRST: &str = "e.accepted_at, e.seq";
 
-/// By `event_by_time`, and `delivery_by_event` for each.
+/// By `event_by_time`, and the primary key of deliveries for each.
 pub(crate) fn select_trimmable(before: i64, span: Span, limit: u32) -> Select {
-    let kept = "NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = e.seq \
+    let kept = "NOT EXISTS (SELECT 1 FROM delivery AS d \
+                WHERE d.id BETWEEN e.first_delivery AND e.last_delivery AND +d.event_seq = e.seq \
                 AND (d.state = 0 OR (d.state = 2 AND e.accepted_at >= ?)))";
     events_within("e.accepted_at, e.seq", span)
         .and(kept, Some(before))

@@ -48,17 +48,20 @@ impl Select {
         if app_id.is_none() && state.is_none() {
             return self;
         }
-        self.sql
-            .push_str(" AND EXISTS (SELECT 1 FROM delivery AS d WHERE d.event_seq = e.seq");
+        self.sql.push_str(
+            " AND EXISTS (SELECT 1 FROM delivery AS d \
+                 WHERE d.id BETWEEN e.first_delivery AND e.last_delivery AND +d.event_seq = e.seq",
+        );
         // Not by the index that SQLite would take for an app: an event has fewer deliveries.
         self = self.and("+d.app_id = ?", app_id).and("d.state = ?", state);
         self.sql.push(')');
         self
     }
 
-    /// Written out, so that SQLite knows what the index is about.
-    fn pending(mut self) -> Self {
-        self.sql.push_str(" AND d.state = 0");
+    /// A condition without a value, written out so that SQLite knows what its index is about.
+    fn and_is(mut self, condition: &str) -> Self {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(condition);
         self
     }
 
@@ -105,6 +108,13 @@ pub(crate) fn select_event(id: &EventId) -> Select {
         .order("e.seq", 1)
 }
 
+/// Where the deliveries of an event are, if it has any. By the unique index on event.id.
+pub(crate) fn select_event_deliveries(id: &EventId) -> Select {
+    Select::from("e.seq, e.first_delivery, e.last_delivery", "event AS e")
+        .and("e.id = ?", Some(id.to_string()))
+        .and_is("e.first_delivery IS NOT NULL")
+}
+
 /// Whether what was asked for has no index, so that events are looked at one by one.
 pub(super) fn looks_at_every_event(query: &EventQuery) -> bool {
     let EventQuery {
@@ -115,14 +125,13 @@ pub(super) fn looks_at_every_event(query: &EventQuery) -> bool {
         state,
         ..
     } = query;
-    let filtered =
-        pattern(event_type.as_ref()).is_some() || tenant_key.is_some() || app_id.is_some() || state.is_some();
+    let by_type = event_type.as_ref().is_some_and(|glob| !glob.is_all());
+    let filtered = by_type || tenant_key.is_some() || app_id.is_some() || state.is_some();
     event_id.is_none() && filtered
 }
 
-fn events_within(select: Select, query: &EventQuery, span: Span) -> Select {
+fn events_within(select: Select, span: Span) -> Select {
     select
-        .and("e.event_type = ?", exact(query.event_type.as_ref()))
         .and_place("(e.accepted_at, e.seq) >= (?, ?)", span.from)
         .and_place("(e.accepted_at, e.seq) < (?, ?)", span.before)
 }
@@ -132,22 +141,22 @@ const NEWEST_EVENT_FIRST: &str = "e.accepted_at DESC, e.seq DESC";
 /// Where the place is among the columns of [`select_events`].
 pub(super) const EVENT_PLACE: usize = EVENT_COLUMNS_LEN;
 
-/// By `event_by_time`, which has the columns of most filters, `event_by_type`, or the unique index on event.id.
+/// By `event_by_time`, which has the columns of most filters, or the unique index on event.id.
 pub(crate) fn select_events(query: &EventQuery, span: Span, limit: u32) -> Select {
     let columns = format!("{EVENT_COLUMNS}, e.accepted_at, e.seq");
     let app_id = query.app_id.as_ref().map(ToString::to_string);
-    events_within(Select::from(&columns, "event AS e"), query, span)
+    events_within(Select::from(&columns, "event AS e"), span)
         .and("e.id = ?", query.event_id.as_ref().map(ToString::to_string))
-        // Not by the index that SQLite would take for a pattern: it is not in the order of time.
-        .and("+e.event_type GLOB ?", pattern(query.event_type.as_ref()))
+        .and("e.event_type = ?", exact(query.event_type.as_ref()))
+        .and("e.event_type GLOB ?", pattern(query.event_type.as_ref()))
         .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))
         .and_has_delivery(app_id, query.state.map(state_number))
         .order(NEWEST_EVENT_FIRST, limit)
 }
 
-/// Where a page that looks at every event ends. By `event_by_time` or `event_by_type` alone.
-pub(crate) fn select_events_end(query: &EventQuery, span: Span) -> Select {
-    events_within(Select::from("e.accepted_at, e.seq", "event AS e"), query, span)
+/// Where a page that looks at every event ends. By `event_by_time` alone.
+pub(crate) fn select_events_end(span: Span) -> Select {
+    events_within(Select::from("e.accepted_at, e.seq", "event AS e"), span)
         .order(NEWEST_EVENT_FIRST, 1)
         .last_of(SCAN_MAX)
 }
@@ -177,6 +186,16 @@ impl IdSpan {
                     before,
                 }
             }
+        }
+    }
+}
+
+impl IdSpan {
+    /// What is in both.
+    pub(crate) fn within(self, other: Self) -> Self {
+        Self {
+            from: self.from.max(other.from),
+            before: self.before.into_iter().chain(other.before).min(),
         }
     }
 }
@@ -223,7 +242,7 @@ fn of_event(select: Select, query: &DeliveryQuery) -> Select {
         .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))
 }
 
-/// By the primary key, `delivery_by_event`, `delivery_by_app` or `delivery_dead`.
+/// By the primary key, `delivery_by_app` or `delivery_dead`.
 pub(crate) fn select_deliveries(query: &DeliveryQuery, event_seq: Option<i64>, span: IdSpan, limit: u32) -> Select {
     // A cross join is one whose order SQLite does not change: never from all events of a type to their deliveries.
     let from = "delivery AS d CROSS JOIN event AS e ON e.seq = d.event_seq";
@@ -234,17 +253,28 @@ pub(crate) fn select_deliveries(query: &DeliveryQuery, event_seq: Option<i64>, s
     of_event(select, query).order(by_id(query.order), limit)
 }
 
+/// What the index of what is due has, and what it has not.
+const INDEXED: &str = "d.state = 0 AND d.leased < 2";
+const FRESH: &str = "d.state = 0 AND d.leased = 2 AND d.id > (SELECT after FROM fresh)";
+
 /// Pending deliveries, few enough to be sorted. By `delivery_due`, which has nothing else.
 pub(crate) fn select_pending(query: &DeliveryQuery, span: IdSpan, limit: u32) -> Select {
     let from = "delivery AS d INDEXED BY delivery_due CROSS JOIN event AS e ON e.seq = d.event_seq";
-    let select = Select::from(DELIVERY_COLUMNS, from).pending();
+    let select = Select::from(DELIVERY_COLUMNS, from).and_is(INDEXED);
+    of_event(deliveries_within(select, query, span), query).order(by_id(query.order), limit)
+}
+
+/// Those that are leased since they were accepted, a moment ago. By the primary key or `delivery_by_app`.
+pub(crate) fn select_fresh(query: &DeliveryQuery, span: IdSpan, limit: u32) -> Select {
+    let from = "delivery AS d CROSS JOIN event AS e ON e.seq = d.event_seq";
+    let select = Select::from(DELIVERY_COLUMNS, from).and_is(FRESH);
     of_event(deliveries_within(select, query, span), query).order(by_id(query.order), limit)
 }
 
 /// How many are pending; not counted beyond the bound.
 pub(crate) fn select_pending_count(query: &DeliveryQuery) -> Select {
     let mut select = Select::from("1", "delivery AS d INDEXED BY delivery_due")
-        .pending()
+        .and_is(INDEXED)
         .and("d.app_id = ?", query.app_id.as_ref().map(ToString::to_string));
     select.sql = format!("SELECT count(*) FROM ({} LIMIT ?)", select.sql);
     select.values.push((PENDING_SORTED_MAX + 1).into());

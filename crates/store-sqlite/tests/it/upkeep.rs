@@ -87,17 +87,21 @@ async fn a_page_that_was_overwritten_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_row_that_names_a_missing_row_and_a_foreign_schema_are_faults() {
+async fn a_missing_row_a_foreign_schema_and_a_lost_lease_are_faults() {
     let dir = tempfile::tempdir().unwrap();
     closed(dir.path(), 1).await;
     let path = dir.path().join("larkspur.db");
     let other = rusqlite::Connection::open(&path).unwrap();
     other
-        .execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM event; INSERT INTO migration VALUES (99, x'00')")
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF; DELETE FROM event; INSERT INTO migration VALUES (99, x'00');
+            UPDATE delivery SET leased = 2; UPDATE fresh SET after = (SELECT max(id) FROM delivery)",
+        )
         .unwrap();
     drop(other);
     let faults = check(&path).unwrap().faults;
-    for what in ["`delivery` names a row of `event`", "the schema has version 99"] {
+    let lost = "1 leased deliveries are in no index";
+    for what in ["`delivery` names a row of `event`", "the schema has version 99", lost] {
         assert!(faults.iter().any(|fault| fault.contains(what)), "{faults:?}");
     }
 }
