@@ -5,11 +5,21 @@ INSERT INTO fresh SELECT coalesce((SELECT id FROM delivery ORDER BY id DESC LIMI
 DROP INDEX delivery_due;
 CREATE INDEX delivery_due ON delivery (app_id, due_at, event_seq, leased) WHERE state = 0 AND leased < 2;
 
+-- The newest event ids are in no index either, but in memory, as fingerprints, and are written here in the order of those:
+-- each as it comes would take a page of its own. Of events with lesser numbers than this every one is here.
+CREATE TABLE event_print (
+    print INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (print, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE printed (before INTEGER NOT NULL) STRICT;
+INSERT INTO printed VALUES (0);
+
 -- The deliveries of an event have ids that follow each other, so that the first and the last one find them without an
 -- index. Of a type are few questions, which the order of time answers too: a page looks at so many rows, whatever is asked.
 CREATE TABLE event_anew (
     seq INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
+    id TEXT NOT NULL,
     event_type TEXT NOT NULL,
     tenant_key TEXT,
     create_time INTEGER NOT NULL,

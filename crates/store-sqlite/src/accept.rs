@@ -8,15 +8,16 @@ use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use crate::failed;
 use crate::fresh::{Fresh, Mark};
+use crate::ids::Ids;
 use crate::registry::{SAVE_BINDING, all};
 use crate::row::{parsed, read_delivery_id, write_withheld};
 use crate::write::execute;
 
-// By the unique index on event.id.
-pub(crate) const KNOWN: &str = "SELECT seq, digest, payload FROM event WHERE id = ?1";
+// By the primary key.
+pub(crate) const KNOWN: &str = "SELECT digest, payload FROM event WHERE seq = ?1";
 const NEW_EVENT: &str = "INSERT INTO event \
      (id, event_type, tenant_key, create_time, accepted_at, first_delivery, last_delivery, digest, payload) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 const NEW_DELIVERY: &str = "INSERT INTO delivery \
      (id, event_seq, app_id, withheld, state, leased, due_at, attempts, generation, order_key) \
      VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, 0, ?5 <> 0, ?7)";
@@ -40,16 +41,18 @@ pub(crate) fn bytes(event: &NewEvent) -> usize {
 /// What every event of a batch needs, prepared once.
 pub(crate) struct Accepting<'a> {
     tx: &'a Transaction<'a>,
+    ids: &'a Ids,
     mark: MutexGuard<'a, Mark>,
     new_event: CachedStatement<'a>,
     new_delivery: CachedStatement<'a>,
 }
 
 impl<'a> Accepting<'a> {
-    pub(crate) fn new(tx: &'a Transaction<'_>, fresh: &'a Fresh) -> Result<Self, StoreError> {
+    pub(crate) fn new(tx: &'a Transaction<'_>, ids: &'a Ids, fresh: &'a Fresh) -> Result<Self, StoreError> {
         let prepare = |sql| tx.prepare_cached(sql).map_err(failed(ACCEPT));
         Ok(Self {
             tx,
+            ids,
             mark: fresh.mark(),
             new_event: prepare(NEW_EVENT)?,
             new_delivery: prepare(NEW_DELIVERY)?,
@@ -58,6 +61,9 @@ impl<'a> Accepting<'a> {
 
     /// Stores one event, or says why not.
     pub(crate) fn accept(&mut self, event: &NewEvent) -> Result<Accepted, StoreError> {
+        if let Some(seq) = self.ids.find(self.tx, &event.id)? {
+            return accept_again(self.tx, seq, event);
+        }
         let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
         let ids = event.deliveries.iter().map(|delivery| delivery.id);
         let bytes = |id: Option<DeliveryId>| id.map(|DeliveryId(id)| id.to_be_bytes());
@@ -72,10 +78,9 @@ impl<'a> Accepting<'a> {
             event.digest,
             &event.payload[..],
         ];
-        if self.new_event.execute(row).map_err(failed(ACCEPT))? == 0 {
-            return accept_again(self.tx, event);
-        }
+        self.new_event.execute(row).map_err(failed(ACCEPT))?;
         let seq = self.tx.last_insert_rowid();
+        self.ids.add(&event.id, seq);
         for delivery in &event.deliveries {
             self.deliver(event, seq, delivery)?;
         }
@@ -118,14 +123,12 @@ impl<'a> Accepting<'a> {
 }
 
 /// An event whose id is known.
-fn accept_again(tx: &Transaction<'_>, event: &NewEvent) -> Result<Accepted, StoreError> {
-    let compare = |row: &Row<'_>| {
-        let same = row.get_ref(1)?.as_blob()? == event.digest && row.get_ref(2)?.as_blob()? == event.payload;
-        Ok((row.get(0)?, same))
-    };
-    let (seq, same) = tx
+fn accept_again(tx: &Transaction<'_>, seq: i64, event: &NewEvent) -> Result<Accepted, StoreError> {
+    let compare =
+        |row: &Row<'_>| Ok(row.get_ref(0)?.as_blob()? == event.digest && row.get_ref(1)?.as_blob()? == event.payload);
+    let same = tx
         .prepare_cached(KNOWN)
-        .and_then(|mut statement| statement.query_row([event.id.as_str()], compare))
+        .and_then(|mut statement| statement.query_row([seq], compare))
         .map_err(failed(ACCEPT))?;
     if same {
         Ok(Accepted::Repeated(deliveries_of(tx, seq)?))

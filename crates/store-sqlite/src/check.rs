@@ -5,8 +5,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, Row};
 
-use crate::migrate;
 use crate::open::{OpenError, connect_to_look, log_path, take_lock};
+use crate::{ids, migrate};
 
 /// As many faults are listed; more of them say nothing new.
 const FAULTS_MAX: usize = 100;
@@ -15,7 +15,7 @@ const INTEGRITY: &str = "PRAGMA integrity_check(100)";
 const FOREIGN_KEYS: &str = "SELECT \"table\", rowid, parent FROM pragma_foreign_key_check LIMIT 100";
 // What a node that starts would not find.
 const LOST: &str = "SELECT count(*) FROM delivery WHERE leased = 2 AND id <= (SELECT after FROM fresh)";
-/// Since when a lease may be in no index.
+/// Since when a lease or an id may be in no index.
 const FRESH_SINCE: i64 = 7;
 /// What is counted, in the order it is shown.
 const COUNTS: [(&str, &str); 8] = [
@@ -99,6 +99,9 @@ fn look(path: &Path, report: &mut Report) -> rusqlite::Result<()> {
         let lost: i64 = connection.query_row(LOST, [], |row| row.get(0))?;
         let lost = (lost > 0).then(|| format!("{lost} leased deliveries are in no index and would never be pushed"));
         report.faults.extend(lost);
+        let missing = ids::missing(&connection)?.into_iter().take(FAULTS_MAX);
+        let fault = |id| format!("the id of event `{id}` is in no index, so that it could be accepted twice");
+        report.faults.extend(missing.map(fault));
     }
     for (what, sql) in COUNTS {
         let count: i64 = connection.query_row(sql, [], |row| row.get(0))?;

@@ -9,6 +9,7 @@ mod check;
 mod checkpoint;
 mod copy;
 mod fresh;
+mod ids;
 mod lanes;
 mod log;
 mod migrate;
@@ -34,6 +35,7 @@ pub use open::{OpenError, Options};
 pub use write::CommitCounts;
 
 use fresh::Fresh;
+use ids::Ids;
 use open::Opened;
 use read::Readers;
 use write::Writer;
@@ -54,6 +56,7 @@ pub struct SqliteStore {
     /// One at a time, since they all write the same file.
     copying: tokio::sync::Mutex<()>,
     closing: Arc<AtomicBool>,
+    ids: Arc<Ids>,
     fresh: Arc<Fresh>,
     // Dropped before the writer, whose connection is the last one then.
     readers: Readers,
@@ -64,20 +67,26 @@ impl SqliteStore {
     /// Opens a file, makes it when there is none, and brings its schema up to date. One process at a time has it.
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let Opened {
-            writer,
+            mut writer,
             copier,
             readers,
             fresh,
             lock,
         } = open::open(path, options)?;
         copy::remove_leftover(path);
+        let ids = Ids::open(&mut writer, options.ids_in_memory_max).map_err(|source| OpenError::Sqlite {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        let ids = Arc::new(ids);
         Ok(Self {
             path: path.to_owned(),
             copying: tokio::sync::Mutex::default(),
             closing: Arc::default(),
             fresh: Arc::new(fresh),
+            ids: Arc::clone(&ids),
             readers: Readers::new(readers),
-            writer: Writer::start(writer, copier, lock, options.waiting_bytes_max)?,
+            writer: Writer::start(writer, copier, lock, ids, options.waiting_bytes_max)?,
         })
     }
 

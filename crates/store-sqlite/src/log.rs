@@ -8,6 +8,8 @@ mod place;
 mod retention;
 mod select;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use larkspur_store::{
     Attempt, AttemptFeed, AttemptQuery, Delivery, DeliveryId, DeliveryQuery, DeliveryState, EventQuery, EventRow,
@@ -16,6 +18,7 @@ use larkspur_store::{
 use larkspur_wire::EventId;
 use rusqlite::{Connection, Row};
 
+use crate::ids::Ids;
 use crate::row::{corrupt, read_attempt, read_delivery, read_delivery_id, read_event};
 use crate::{SqliteStore, failed};
 use place::{Place, Span};
@@ -38,8 +41,23 @@ fn page<T>(mut rows: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String, end: Opt
     Page { rows, next }
 }
 
-fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
+/// The page of a question about an event that is not there.
+const fn nothing<T>() -> Page<T> {
+    Page {
+        rows: Vec::new(),
+        next: None,
+    }
+}
+
+fn events(connection: &Connection, ids: &Ids, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
     let limit = query.limit.clamp(1, LIMIT_MAX);
+    let seq = match &query.event_id {
+        None => None,
+        Some(id) => match ids.find(connection, id)? {
+            None => return Ok(nothing()),
+            seq => seq,
+        },
+    };
     let after = query.after.as_deref().map(Place::parse).transpose()?;
     let mut span = Span::newest_first(query.accepted, after);
     let mut end = None;
@@ -49,7 +67,7 @@ fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>,
         span.from = end.or(span.from);
     }
     let read = |row: &Row<'_>| Ok((Place::read(row, select::EVENT_PLACE)?, read_event(row, 0)?));
-    let rows = select_events(query, span, limit + 1).all(connection, read)?;
+    let rows = select_events(query, seq, span, limit + 1).all(connection, read)?;
     let end = end.map(|place| place.to_string());
     let Page { rows, next } = page(rows, limit, |(place, _)| place.to_string(), end);
     Ok(Page {
@@ -58,16 +76,13 @@ fn events(connection: &Connection, query: &EventQuery) -> Result<Page<EventRow>,
     })
 }
 
-fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError> {
+fn deliveries(connection: &Connection, ids: &Ids, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError> {
     let limit = query.limit.clamp(1, LIMIT_MAX);
     let mut span = IdSpan::of(query);
     let mut seq = None;
     if let Some(id) = &query.event_id {
-        let Some((event_seq, of_event)) = event_deliveries(connection, id)? else {
-            return Ok(Page {
-                rows: Vec::new(),
-                next: None,
-            });
+        let Some((event_seq, of_event)) = event_deliveries(connection, ids, id)? else {
+            return Ok(nothing());
         };
         seq = Some(event_seq);
         span = span.within(of_event);
@@ -96,16 +111,19 @@ fn deliveries(connection: &Connection, query: &DeliveryQuery) -> Result<Page<Del
 }
 
 /// The number of an event, and where its deliveries are; none when it has none.
-fn event_deliveries(connection: &Connection, id: &EventId) -> Result<Option<(i64, IdSpan)>, StoreError> {
+fn event_deliveries(connection: &Connection, ids: &Ids, id: &EventId) -> Result<Option<(i64, IdSpan)>, StoreError> {
+    let Some(seq) = ids.find(connection, id)? else {
+        return Ok(None);
+    };
     let read = |row: &Row<'_>| {
-        let DeliveryId(last) = read_delivery_id(row, 2)?;
+        let DeliveryId(last) = read_delivery_id(row, 1)?;
         let span = IdSpan {
-            from: Some(read_delivery_id(row, 1)?),
+            from: Some(read_delivery_id(row, 0)?),
             before: last.checked_add(1).map(DeliveryId),
         };
-        Ok((number(row, 0)?, span))
+        Ok((seq, span))
     };
-    Ok(select_event_deliveries(id).all(connection, read)?.pop())
+    Ok(select_event_deliveries(seq).all(connection, read)?.pop())
 }
 
 /// Pending deliveries in the order asked for, when they are few.
@@ -147,14 +165,21 @@ fn number(row: &Row<'_>, column: usize) -> Result<i64, StoreError> {
 #[async_trait]
 impl Log for SqliteStore {
     async fn event(&self, id: &EventId) -> Result<Option<EventRow>, StoreError> {
-        let select = select_event(id);
-        let query = move |connection: &Connection| Ok(select.all(connection, |row| read_event(row, 0))?.pop());
+        let (ids, id) = (Arc::clone(&self.ids), id.clone());
+        let query = move |connection: &Connection| {
+            let Some(seq) = ids.find(connection, &id)? else {
+                return Ok(None);
+            };
+            Ok(select_event(seq).all(connection, |row| read_event(row, 0))?.pop())
+        };
         self.readers.read(query).await
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Page<EventRow>, StoreError> {
-        let query = query.clone();
-        self.readers.read(move |connection| events(connection, &query)).await
+        let (ids, query) = (Arc::clone(&self.ids), query.clone());
+        self.readers
+            .read(move |connection| events(connection, &ids, &query))
+            .await
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
@@ -163,9 +188,9 @@ impl Log for SqliteStore {
     }
 
     async fn deliveries(&self, query: &DeliveryQuery) -> Result<Page<Delivery>, StoreError> {
-        let query = query.clone();
+        let (ids, query) = (Arc::clone(&self.ids), query.clone());
         self.readers
-            .read(move |connection| deliveries(connection, &query))
+            .read(move |connection| deliveries(connection, &ids, &query))
             .await
     }
 
@@ -196,7 +221,7 @@ pub(crate) mod statements {
     pub(crate) use super::feed::select_feed;
     pub(crate) use super::place::{Place, Span};
     pub(crate) use super::retention::{
-        DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, select_trimmable, select_trimmable_end,
+        DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, ID_OF, IS_KEPT, select_trimmable, select_trimmable_end,
     };
     pub(crate) use super::select::{
         IdSpan, Select, select_attempts, select_deliveries, select_deliveries_end, select_delivery, select_event,

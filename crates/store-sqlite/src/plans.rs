@@ -1,14 +1,15 @@
 //! Holds every statement that runs often, or over many rows, to the index it says it uses.
 
 use larkspur_store::{AttemptQuery, DeliveryId, DeliveryQuery, DeliveryState, EventQuery, Order, TimeRange};
-use larkspur_wire::{AppId, EventId, TimestampMs};
+use larkspur_wire::{AppId, TimestampMs};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::accept::{DELIVERIES_OF, KNOWN, PREDECESSOR};
 use crate::fresh::{GATHER, NEWEST};
+use crate::ids::{FORGET, IS_ITS_ID, NOT_PRINTED, PRINTED};
 use crate::log::statements::{
-    DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
+    DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, ID_OF, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
     select_deliveries, select_deliveries_end, select_delivery, select_event, select_event_deliveries, select_events,
     select_events_end, select_feed, select_fresh, select_pending, select_pending_count, select_trimmable,
     select_trimmable_end,
@@ -20,8 +21,6 @@ use crate::queue::{
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
 use crate::{Options, open};
 
-/// The index that SQLite makes for `UNIQUE` or for a primary key that is text.
-const EVENT_ID: &str = "sqlite_autoindex_event_1 (id=?)";
 /// The `id` of a delivery, which is the key of its table.
 const DELIVERY_ID: &str = "PRIMARY KEY (id=?)";
 /// The deliveries of an event, by its first and last one.
@@ -64,7 +63,11 @@ fn plain((sql, index): (&str, &'static str)) -> (Select, &'static str) {
 #[test]
 fn the_queue_finds_its_rows_by_index() {
     let statements = [
-        (KNOWN, EVENT_ID),
+        (KNOWN, SEQ),
+        (NOT_PRINTED, SEQ),
+        (IS_ITS_ID, SEQ),
+        (PRINTED, "PRIMARY KEY (print=?)"),
+        (FORGET, "PRIMARY KEY (print=? AND seq=?)"),
         (DELIVERIES_OF, OF_EVENT),
         (GATHER, "PRIMARY KEY (id>?)"),
         (NEWEST, "SCAN delivery"),
@@ -123,15 +126,16 @@ fn events_are_read_by_index() {
         ..EventQuery::default()
     };
     check(vec![
-        (select_event(&EventId::mint([1; 16])), EVENT_ID),
-        (select_events(&EventQuery::default(), whole, 2), "event_by_time"),
-        (select_events(&EventQuery::default(), span, 2), by_time),
-        (select_event_deliveries(&EventId::mint([1; 16])), EVENT_ID),
+        (select_event(7), SEQ),
+        (select_events(&EventQuery::default(), None, whole, 2), "event_by_time"),
+        (select_events(&EventQuery::default(), None, span, 2), by_time),
+        (select_event_deliveries(7), SEQ),
+        (select_events(&EventQuery::default(), Some(7), span, 2), SEQ),
         (select_events_end(span), by_time),
-        (select_events(&of_type("app_ticket"), span, 2), by_time),
-        (select_events(&of_type("hire.*"), span, 2), by_time),
-        (select_events(&of_app, span, 2), by_time),
-        (select_events(&of_app, span, 2), OF_EVENT),
+        (select_events(&of_type("app_ticket"), None, span, 2), by_time),
+        (select_events(&of_type("hire.*"), None, span, 2), by_time),
+        (select_events(&of_app, None, span, 2), by_time),
+        (select_events(&of_app, None, span, 2), OF_EVENT),
         (select_trimmable(7, span, 2), by_time),
         (select_trimmable(7, span, 2), OF_EVENT),
         (select_trimmable_end(span), by_time),
@@ -232,6 +236,7 @@ fn the_log_is_cut_off_by_index() {
             (DELETE_ATTEMPTS, OF_EVENT),
             (DELETE_DELIVERIES, OF_EVENT),
             (DELETE_EVENT, SEQ),
+            (ID_OF, SEQ),
         ]
         .map(plain)
         .into(),

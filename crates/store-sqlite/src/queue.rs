@@ -201,9 +201,9 @@ impl DeliveryQueue for SqliteStore {
             return Ok(Vec::new());
         }
         let bytes = events.iter().map(bytes).sum();
-        let fresh = Arc::clone(&self.fresh);
+        let (ids, fresh) = (Arc::clone(&self.ids), Arc::clone(&self.fresh));
         let accept = move |tx: &Transaction<'_>| {
-            let mut accepting = Accepting::new(tx, &fresh)?;
+            let mut accepting = Accepting::new(tx, &ids, &fresh)?;
             let accepted = events.iter().map(|event| accepting.accept(event)).collect();
             drop(accepting);
             fresh.gather_many(tx)?;

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::checkpoint::Checkpoints;
 use crate::failed;
+use crate::ids::Ids;
 use crate::lanes::{Lane, Lanes};
 use crate::open::OpenError;
 
@@ -108,6 +109,7 @@ impl Writer {
         mut connection: Connection,
         copier: Connection,
         lock: File,
+        ids: Arc<Ids>,
         accept_bytes_max: usize,
     ) -> Result<Self, OpenError> {
         let checkpoints = Checkpoints::start(&mut connection, copier).map_err(OpenError::Thread)?;
@@ -115,7 +117,7 @@ impl Writer {
         let counters = Arc::<Counters>::default();
         let (taken, counted) = (Abandon(Arc::clone(&lanes)), Arc::clone(&counters));
         let write = move || {
-            write(connection, checkpoints, &taken.0, &counted);
+            write(connection, checkpoints, &taken.0, &ids, &counted);
             // Only now may another process have the file.
             drop(lock);
         };
@@ -219,9 +221,13 @@ impl Drop for Abandon {
     }
 }
 
-fn write(mut connection: Connection, checkpoints: Checkpoints, lanes: &Lanes, counters: &Counters) {
+fn write(mut connection: Connection, checkpoints: Checkpoints, lanes: &Lanes, ids: &Ids, counters: &Counters) {
     while let Some(mut batch) = lanes.take() {
-        let committed = commit(&mut connection, &mut batch, counters);
+        let committed = commit(&mut connection, &mut batch, ids, counters);
+        match committed {
+            Ok(()) => ids.committed(),
+            Err(_) => ids.undone(0),
+        }
         counters.commits.fetch_add(1, Ordering::Relaxed);
         counters.failed.fetch_add(committed.is_err().into(), Ordering::Relaxed);
         counters.jobs.fetch_add(batch.len() as u64, Ordering::Relaxed);
@@ -238,7 +244,12 @@ fn write(mut connection: Connection, checkpoints: Checkpoints, lanes: &Lanes, co
 
 /// One job that fails never fails another. Jobs that may all be run again need no savepoint while none fails: when one
 /// does, the transaction begins anew, and each has its own.
-fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>], counters: &Counters) -> rusqlite::Result<()> {
+fn commit(
+    connection: &mut Connection,
+    batch: &mut [Box<dyn Job>],
+    ids: &Ids,
+    counters: &Counters,
+) -> rusqlite::Result<()> {
     let begin = rusqlite::TransactionBehavior::Immediate;
     let mut transaction = connection.transaction_with_behavior(begin)?;
     let are_repeatable = batch.iter().all(|job| job.is_repeatable());
@@ -246,10 +257,12 @@ fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>], counters: &Co
         if are_repeatable {
             // A full disk may have undone it already.
             drop(transaction);
+            ids.undone(0);
             transaction = connection.transaction_with_behavior(begin)?;
         }
-        run_apart(&transaction, batch, counters)?;
+        run_apart(&transaction, batch, ids, counters)?;
     }
+    ids.fold(&transaction)?;
     let started = Instant::now();
     transaction.commit()?;
     counters.took.add(started.elapsed());
@@ -257,12 +270,19 @@ fn commit(connection: &mut Connection, batch: &mut [Box<dyn Job>], counters: &Co
 }
 
 /// Runs each job in a savepoint of its own.
-fn run_apart(transaction: &Transaction<'_>, batch: &mut [Box<dyn Job>], counters: &Counters) -> rusqlite::Result<()> {
+fn run_apart(
+    transaction: &Transaction<'_>,
+    batch: &mut [Box<dyn Job>],
+    ids: &Ids,
+    counters: &Counters,
+) -> rusqlite::Result<()> {
     for job in batch {
+        let changes = ids.changes();
         transaction.prepare_cached(BEGIN_JOB)?.execute([])?;
         if !job.run(transaction) {
             counters.failed.fetch_add(1, Ordering::Relaxed);
             transaction.prepare_cached(UNDO_JOB)?.execute([])?;
+            ids.undone(changes);
         }
         transaction.prepare_cached(END_JOB)?.execute([])?;
     }
@@ -298,7 +318,7 @@ mod tests {
             done: None,
             reply,
         })];
-        let committed = commit(&mut connection, &mut batch, &Counters::default());
+        let committed = commit(&mut connection, &mut batch, &Ids::default(), &Counters::default());
         for job in batch {
             job.answer(committed.as_ref().copied());
         }
@@ -324,7 +344,7 @@ mod tests {
         };
         let mut batch: Vec<_> = [1, 2, 2, 3].map(insert).into();
         let counters = Counters::default();
-        commit(&mut connection, &mut batch, &counters).unwrap();
+        commit(&mut connection, &mut batch, &Ids::default(), &counters).unwrap();
         let sum: i64 = connection
             .query_row("SELECT sum(n) FROM t", [], |row| row.get(0))
             .unwrap();

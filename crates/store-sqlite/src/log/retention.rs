@@ -3,11 +3,14 @@
 //! What may go is looked for on a connection that reads; the thread that writes only checks again and deletes. Freed
 //! pages are used again by SQLite, the file does not shrink.
 
+use std::sync::Arc;
+
 use larkspur_store::{StoreError, Trim, Trimmed};
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::place::{Place, Span};
 use super::select::Select;
+use crate::ids::Ids;
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
@@ -31,6 +34,8 @@ pub(crate) const DELETE_ATTEMPTS: &str = "WITH RECURSIVE attempt_of(seq) AS (\
 pub(crate) const DELETE_DELIVERIES: &str = "DELETE FROM delivery WHERE event_seq = ?1 \
      AND id BETWEEN (SELECT first_delivery FROM event WHERE seq = ?1) \
      AND (SELECT last_delivery FROM event WHERE seq = ?1)";
+// By the primary key.
+pub(crate) const ID_OF: &str = "SELECT id FROM event WHERE seq = ?1";
 // By the primary key.
 pub(crate) const DELETE_EVENT: &str = "DELETE FROM event WHERE seq = ?1";
 
@@ -100,7 +105,7 @@ fn look(connection: &Connection, trim: &Trim) -> Result<Step, StoreError> {
     Ok(Step { places, next })
 }
 
-fn delete(tx: &Transaction<'_>, step: &Step, trim: &Trim) -> Result<Trimmed, StoreError> {
+fn delete(tx: &Transaction<'_>, ids: &Ids, step: &Step, trim: &Trim) -> Result<Trimmed, StoreError> {
     let mut trimmed = Trimmed {
         next: step.next.map(|place| place.to_string()),
         ..Trimmed::default()
@@ -118,6 +123,13 @@ fn delete(tx: &Transaction<'_>, step: &Step, trim: &Trim) -> Result<Trimmed, Sto
         // Something may have been resent since it was looked at.
         if kept {
             continue;
+        }
+        let id: Option<String> = tx
+            .prepare_cached(ID_OF)
+            .and_then(|mut statement| statement.query_row([place.seq], |row| row.get(0)).optional())
+            .map_err(failed(DOING))?;
+        if let Some(id) = id.and_then(|id| id.parse().ok()) {
+            ids.remove(tx, &id, place.seq)?;
         }
         for sql in [DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT] {
             trimmed.rows += execute(tx, DOING, sql, [place.seq])? as u64;
@@ -142,5 +154,9 @@ pub(super) async fn trim(store: &SqliteStore, trim: &Trim) -> Result<Trimmed, St
             ..Trimmed::default()
         });
     }
-    store.writer.write(DOING, move |tx| delete(tx, &step, &trim)).await
+    let ids = Arc::clone(&store.ids);
+    store
+        .writer
+        .write(DOING, move |tx| delete(tx, &ids, &step, &trim))
+        .await
 }

@@ -1,7 +1,6 @@
 //! The questions to the log as statements, put together from the conditions that were asked for.
 
 use larkspur_store::{DeliveryId, DeliveryQuery, DeliveryState, EventGlob, EventQuery, LIMIT_MAX, Order, StoreError};
-use larkspur_wire::EventId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
@@ -101,17 +100,15 @@ pub(super) fn pattern(glob: Option<&EventGlob>) -> Option<String> {
         .map(ToString::to_string)
 }
 
-/// By the unique index on event.id.
-pub(crate) fn select_event(id: &EventId) -> Select {
-    Select::from(EVENT_COLUMNS, "event AS e")
-        .and("e.id = ?", Some(id.to_string()))
-        .order("e.seq", 1)
+/// By the primary key.
+pub(crate) fn select_event(seq: i64) -> Select {
+    Select::from(EVENT_COLUMNS, "event AS e").and("e.seq = ?", Some(seq))
 }
 
-/// Where the deliveries of an event are, if it has any. By the unique index on event.id.
-pub(crate) fn select_event_deliveries(id: &EventId) -> Select {
-    Select::from("e.seq, e.first_delivery, e.last_delivery", "event AS e")
-        .and("e.id = ?", Some(id.to_string()))
+/// Where the deliveries of an event are, if it has any. By the primary key.
+pub(crate) fn select_event_deliveries(seq: i64) -> Select {
+    Select::from("e.first_delivery, e.last_delivery", "event AS e")
+        .and("e.seq = ?", Some(seq))
         .and_is("e.first_delivery IS NOT NULL")
 }
 
@@ -141,12 +138,12 @@ const NEWEST_EVENT_FIRST: &str = "e.accepted_at DESC, e.seq DESC";
 /// Where the place is among the columns of [`select_events`].
 pub(super) const EVENT_PLACE: usize = EVENT_COLUMNS_LEN;
 
-/// By `event_by_time`, which has the columns of most filters, or the unique index on event.id.
-pub(crate) fn select_events(query: &EventQuery, span: Span, limit: u32) -> Select {
+/// By `event_by_time`, which has the columns of most filters, or the primary key when one event is asked for.
+pub(crate) fn select_events(query: &EventQuery, seq: Option<i64>, span: Span, limit: u32) -> Select {
     let columns = format!("{EVENT_COLUMNS}, e.accepted_at, e.seq");
     let app_id = query.app_id.as_ref().map(ToString::to_string);
     events_within(Select::from(&columns, "event AS e"), span)
-        .and("e.id = ?", query.event_id.as_ref().map(ToString::to_string))
+        .and("e.seq = ?", seq)
         .and("e.event_type = ?", exact(query.event_type.as_ref()))
         .and("e.event_type GLOB ?", pattern(query.event_type.as_ref()))
         .and("e.tenant_key = ?", query.tenant_key.as_ref().map(ToString::to_string))

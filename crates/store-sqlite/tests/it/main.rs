@@ -15,9 +15,13 @@ use larkspur_store::{DeliveryId, NewDelivery, NewEvent, Start};
 use larkspur_store_sqlite::{OpenError, Options, SqliteStore};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
-/// Opens the store of a folder.
+/// Opens the store of a folder; of a few event ids some are in memory and some in the file.
 fn open(dir: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(&dir.join("larkspur.db"), &Options::default())
+    let options = Options {
+        ids_in_memory_max: 3,
+        ..Options::default()
+    };
+    SqliteStore::open(&dir.join("larkspur.db"), &options)
 }
 
 /// Event `n` with a delivery of that number.

@@ -100,10 +100,29 @@ async fn a_missing_row_a_foreign_schema_and_a_lost_lease_are_faults() {
         .unwrap();
     drop(other);
     let faults = check(&path).unwrap().faults;
-    let lost = "1 leased deliveries are in no index";
-    for what in ["`delivery` names a row of `event`", "the schema has version 99", lost] {
+    for what in [
+        "`delivery` names a row of `event`",
+        "the schema has version 99",
+        "1 leased deliveries are in no index",
+    ] {
         assert!(faults.iter().any(|fault| fault.contains(what)), "{faults:?}");
     }
+}
+
+#[tokio::test]
+async fn an_id_that_no_index_has_is_a_fault() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 1).await;
+    let path = dir.path().join("larkspur.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("UPDATE printed SET before = 9").unwrap();
+    drop(other);
+    let faults = check(&path).unwrap().faults;
+    assert_eq!(faults.len(), 1);
+    assert!(
+        faults[0].ends_with("is in no index, so that it could be accepted twice"),
+        "{faults:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,270 @@
+//! Which event has an id.
+//!
+//! Ids come in no order, so that an index of them writes a page of its own for every event, which is half of all pages.
+//! Here the newest are in memory only, as fingerprints, and go to the file in the order of those, a few with each commit,
+//! so that many go to one page. After a crash they are read again from the events: those not in the file yet have numbers
+//! from a mark on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use larkspur_store::StoreError;
+use larkspur_wire::{EventId, sha256};
+use rusqlite::{Connection, Transaction, params};
+
+use crate::failed;
+use crate::write::execute;
+
+const MARK: &str = "SELECT before FROM printed";
+const MOVE_MARK: &str = "UPDATE printed SET before = ?1";
+// By the primary key.
+pub(crate) const NOT_PRINTED: &str = "SELECT seq, id FROM event WHERE seq >= ?1 ORDER BY seq";
+// By the primary key.
+pub(crate) const PRINTED: &str = "SELECT seq FROM event_print WHERE print = ?1";
+// By the primary key.
+pub(crate) const IS_ITS_ID: &str = "SELECT EXISTS (SELECT 1 FROM event WHERE seq = ?1 AND id = ?2)";
+const PRINT: &str = "INSERT OR IGNORE INTO event_print VALUES (?1, ?2)";
+// By the primary key.
+pub(crate) const FORGET: &str = "DELETE FROM event_print WHERE print = ?1 AND seq = ?2";
+
+// By the primary key.
+const IS_PRINTED: &str = "SELECT 1 FROM event_print WHERE print = ?1 AND seq = ?2";
+// By the primary key.
+const IDS_BEFORE: &str = "SELECT seq, id FROM event WHERE seq < ?1";
+
+const DOING: &str = "look up an event id";
+
+/// One commit takes so many to the file, less than a millisecond's work.
+const FOLD_MAX: usize = 1_024;
+/// The mark moves on when it is so many events behind; a start reads them in vain.
+const MARK_STEP: i64 = 4_096;
+
+/// A part of the SHA-256 of an id: nobody can find many ids with the same one.
+fn print(id: &EventId) -> i64 {
+    let digest = sha256([id.as_str().as_bytes()]);
+    i64::from_be_bytes(std::array::from_fn(|idx| digest[idx]))
+}
+
+/// The fingerprint of an id, and the number of the event.
+type Entry = (i64, i64);
+
+/// Ids, those in memory and those in the file. Only the writing thread changes them.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    newest: Mutex<Newest>,
+    in_memory_max: usize,
+    mark_step: i64,
+}
+
+#[derive(Debug, Default)]
+struct Newest {
+    by_print: BTreeSet<Entry>,
+    by_seq: BTreeMap<i64, i64>,
+    /// Events with lesser numbers are in the file.
+    mark: i64,
+    /// Up to where the file has what was in memory when it last came by.
+    folded_to: Option<Entry>,
+    /// What the transaction under way has changed: added, or removed.
+    changes: Vec<(Change, Entry)>,
+    /// What the transaction under way has written to the file.
+    folding: Vec<Entry>,
+    marking: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Added,
+    Removed,
+}
+
+impl Newest {
+    fn change(&mut self, change: Change, (print, seq): Entry) {
+        match change {
+            Change::Added => {
+                self.by_print.insert((print, seq));
+                self.by_seq.insert(seq, print);
+            }
+            Change::Removed => {
+                self.by_print.remove(&(print, seq));
+                self.by_seq.remove(&seq);
+            }
+        }
+    }
+
+    /// The next ones in the order of fingerprints, beginning anew after the last.
+    fn next(&self, count: usize) -> Vec<Entry> {
+        let from = self.folded_to.unwrap_or((i64::MIN, i64::MIN));
+        let around = self.by_print.range(from..).chain(self.by_print.range(..from));
+        around.take(count).copied().collect()
+    }
+}
+
+impl Ids {
+    /// Reads what is not in the file yet, and writes there what is too much for the memory.
+    pub(crate) fn open(connection: &mut Connection, in_memory_max: usize) -> rusqlite::Result<Self> {
+        Self::open_with(connection, in_memory_max, MARK_STEP)
+    }
+
+    fn open_with(connection: &mut Connection, in_memory_max: usize, mark_step: i64) -> rusqlite::Result<Self> {
+        let ids = Self {
+            newest: Mutex::default(),
+            in_memory_max,
+            mark_step,
+        };
+        let mark = connection.query_row(MARK, [], |row| row.get(0))?;
+        {
+            let mut newest = ids.newest();
+            newest.mark = mark;
+            let mut statement = connection.prepare(NOT_PRINTED)?;
+            let mut rows = statement.query([mark])?;
+            while let Some(row) = rows.next()? {
+                let id: String = row.get(1)?;
+                let Ok(id) = id.parse() else {
+                    // Nobody can ask for it.
+                    continue;
+                };
+                newest.change(Change::Added, (print(&id), row.get(0)?));
+            }
+        }
+        let tx = connection.transaction()?;
+        ids.fold_up_to(&tx, usize::MAX)?;
+        tx.commit()?;
+        ids.committed();
+        Ok(ids)
+    }
+
+    fn newest(&self) -> MutexGuard<'_, Newest> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the event with this id.
+    pub(crate) fn find(&self, connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
+        let print = print(id);
+        // First those in memory: what leaves it is in the file before.
+        let in_memory: Vec<i64> = {
+            let newest = self.newest();
+            let same = newest.by_print.range((print, i64::MIN)..=(print, i64::MAX));
+            same.map(|(_, seq)| *seq).collect()
+        };
+        let find = || {
+            let mut is_its_id = connection.prepare_cached(IS_ITS_ID)?;
+            for seq in in_memory {
+                if is_its_id.query_row(params![seq, id.as_str()], |row| row.get(0))? {
+                    return Ok(Some(seq));
+                }
+            }
+            let mut printed = connection.prepare_cached(PRINTED)?;
+            let mut rows = printed.query([print])?;
+            while let Some(row) = rows.next()? {
+                let seq = row.get(0)?;
+                if is_its_id.query_row(params![seq, id.as_str()], |row| row.get(0))? {
+                    return Ok(Some(seq));
+                }
+            }
+            Ok(None)
+        };
+        find().map_err(failed(DOING))
+    }
+
+    /// The event with this number has this id.
+    pub(crate) fn add(&self, id: &EventId, seq: i64) {
+        let mut newest = self.newest();
+        let entry = (print(id), seq);
+        newest.change(Change::Added, entry);
+        newest.changes.push((Change::Added, entry));
+    }
+
+    /// The event with this number is deleted.
+    pub(crate) fn remove(&self, tx: &Transaction<'_>, id: &EventId, seq: i64) -> Result<(), StoreError> {
+        let entry = (print(id), seq);
+        let mut newest = self.newest();
+        if newest.by_print.contains(&entry) {
+            newest.change(Change::Removed, entry);
+            newest.changes.push((Change::Removed, entry));
+        }
+        drop(newest);
+        // It may be in both, after a crash.
+        execute(tx, DOING, FORGET, [entry.0, entry.1]).map(drop)
+    }
+
+    /// Writes some to the file when they are too many for the memory; the last thing in a transaction.
+    pub(crate) fn fold(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+        self.fold_up_to(tx, FOLD_MAX)
+    }
+
+    fn fold_up_to(&self, tx: &Transaction<'_>, count_max: usize) -> rusqlite::Result<()> {
+        let mut newest = self.newest();
+        let too_many = newest.by_print.len().saturating_sub(self.in_memory_max);
+        let folding = newest.next(too_many.min(count_max));
+        if !folding.is_empty() {
+            let mut print = tx.prepare_cached(PRINT)?;
+            for (fingerprint, seq) in &folding {
+                print.execute([fingerprint, seq])?;
+            }
+        }
+        newest.folding = folding;
+        let Some((first, _)) = newest.by_seq.first_key_value() else {
+            return Ok(());
+        };
+        // Numbers begin anew when the last events are deleted.
+        if *first < newest.mark || *first >= newest.mark.saturating_add(self.mark_step) {
+            let mark = *first;
+            tx.prepare_cached(MOVE_MARK)?.execute([mark])?;
+            newest.marking = Some(mark);
+        }
+        Ok(())
+    }
+
+    /// The transaction is on disk.
+    pub(crate) fn committed(&self) {
+        let mut newest = self.newest();
+        newest.changes.clear();
+        newest.mark = newest.marking.take().unwrap_or(newest.mark);
+        let folded = std::mem::take(&mut newest.folding);
+        newest.folded_to = folded.last().copied().or(newest.folded_to);
+        for entry in folded {
+            newest.change(Change::Removed, entry);
+        }
+    }
+
+    /// How much the transaction has changed.
+    pub(crate) fn changes(&self) -> usize {
+        self.newest().changes.len()
+    }
+
+    /// What the transaction has changed beyond so many changes was undone.
+    pub(crate) fn undone(&self, kept: usize) {
+        let mut newest = self.newest();
+        newest.folding.clear();
+        newest.marking = None;
+        while newest.changes.len() > kept {
+            match newest.changes.pop() {
+                Some((Change::Added, entry)) => newest.change(Change::Removed, entry),
+                Some((Change::Removed, entry)) => newest.change(Change::Added, entry),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Events that the file is to have the ids of and has not; for `store check`.
+pub(crate) fn missing(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mark: i64 = connection.query_row(MARK, [], |row| row.get(0))?;
+    let mut printed = connection.prepare(IS_PRINTED)?;
+    let mut statement = connection.prepare(IDS_BEFORE)?;
+    let mut rows = statement.query([mark])?;
+    let mut missing = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (seq, id): (i64, String) = (row.get(0)?, row.get(1)?);
+        let Ok(parsed) = id.parse() else {
+            continue;
+        };
+        if !printed.exists([print(&parsed), seq])? {
+            missing.push(id);
+        }
+    }
+    Ok(missing)
+}
+
+#[cfg(test)]
+mod tests;
