@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use larkspur_store::StoreError;
-use larkspur_wire::{EventId, sha256};
+use larkspur_wire::EventId;
 use rusqlite::{Connection, Transaction, params};
+use siphasher::sip::SipHasher13;
 
 use crate::failed;
 use crate::write::execute;
 
-const MARK: &str = "SELECT before FROM printed";
+const HEAD: &str = "SELECT before, key FROM printed";
 const MOVE_MARK: &str = "UPDATE printed SET before = ?1";
 // By the primary key.
 pub(crate) const NOT_PRINTED: &str = "SELECT seq, id FROM event WHERE seq >= ?1 ORDER BY seq";
@@ -39,10 +40,26 @@ const FOLD_MAX: usize = 1_024;
 /// The mark moves on when it is so many events behind; a start reads them in vain.
 const MARK_STEP: i64 = 4_096;
 
-/// A part of the SHA-256 of an id: nobody can find many ids with the same one.
-fn print(id: &EventId) -> i64 {
-    let digest = sha256([id.as_str().as_bytes()]);
-    i64::from_be_bytes(std::array::from_fn(|idx| digest[idx]))
+/// Where the file stands: events with lesser numbers than the mark have their ids in the index.
+struct Printed {
+    mark: i64,
+    /// Secret, so that nobody can make ids with the same fingerprint.
+    hasher: SipHasher13,
+}
+
+impl Printed {
+    fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        connection.query_row(HEAD, [], |row| {
+            Ok(Self {
+                mark: row.get(0)?,
+                hasher: SipHasher13::new_with_key(&row.get(1)?),
+            })
+        })
+    }
+}
+
+fn print(hasher: &SipHasher13, id: &EventId) -> i64 {
+    hasher.hash(id.as_str().as_bytes()).cast_signed()
 }
 
 /// The fingerprint of an id, and the number of the event.
@@ -51,6 +68,7 @@ type Entry = (i64, i64);
 /// Ids, those in memory and those in the file. Only the writing thread changes them.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
+    hasher: SipHasher13,
     newest: Mutex<Newest>,
     in_memory_max: usize,
     mark_step: i64,
@@ -106,12 +124,13 @@ impl Ids {
     }
 
     fn open_with(connection: &mut Connection, in_memory_max: usize, mark_step: i64) -> rusqlite::Result<Self> {
+        let Printed { mark, hasher } = Printed::read(connection)?;
         let ids = Self {
+            hasher,
             newest: Mutex::default(),
             in_memory_max,
             mark_step,
         };
-        let mark = connection.query_row(MARK, [], |row| row.get(0))?;
         {
             let mut newest = ids.newest();
             newest.mark = mark;
@@ -123,7 +142,7 @@ impl Ids {
                     // Nobody can ask for it.
                     continue;
                 };
-                newest.change(Change::Added, (print(&id), row.get(0)?));
+                newest.change(Change::Added, (ids.print(&id), row.get(0)?));
             }
         }
         let tx = connection.transaction()?;
@@ -133,13 +152,17 @@ impl Ids {
         Ok(ids)
     }
 
+    fn print(&self, id: &EventId) -> i64 {
+        print(&self.hasher, id)
+    }
+
     fn newest(&self) -> MutexGuard<'_, Newest> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The number of the event with this id.
     pub(crate) fn find(&self, connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
-        let print = print(id);
+        let print = self.print(id);
         // First those in memory: what leaves it is in the file before.
         let in_memory: Vec<i64> = {
             let newest = self.newest();
@@ -169,14 +192,14 @@ impl Ids {
     /// The event with this number has this id.
     pub(crate) fn add(&self, id: &EventId, seq: i64) {
         let mut newest = self.newest();
-        let entry = (print(id), seq);
+        let entry = (self.print(id), seq);
         newest.change(Change::Added, entry);
         newest.changes.push((Change::Added, entry));
     }
 
     /// The event with this number is deleted.
     pub(crate) fn remove(&self, tx: &Transaction<'_>, id: &EventId, seq: i64) -> Result<(), StoreError> {
-        let entry = (print(id), seq);
+        let entry = (self.print(id), seq);
         let mut newest = self.newest();
         if newest.by_print.contains(&entry) {
             newest.change(Change::Removed, entry);
@@ -249,7 +272,7 @@ impl Ids {
 
 /// Events that the file is to have the ids of and has not; for `store check`.
 pub(crate) fn missing(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mark: i64 = connection.query_row(MARK, [], |row| row.get(0))?;
+    let Printed { mark, hasher } = Printed::read(connection)?;
     let mut printed = connection.prepare(IS_PRINTED)?;
     let mut statement = connection.prepare(IDS_BEFORE)?;
     let mut rows = statement.query([mark])?;
@@ -259,7 +282,7 @@ pub(crate) fn missing(connection: &Connection) -> rusqlite::Result<Vec<String>> 
         let Ok(parsed) = id.parse() else {
             continue;
         };
-        if !printed.exists([print(&parsed), seq])? {
+        if !printed.exists([print(&hasher, &parsed), seq])? {
             missing.push(id);
         }
     }

@@ -13,7 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_log_by_time.sql"),
     include_str!("../migrations/0005_plain_numbers.sql"),
     include_str!("../migrations/0006_fewer_trees.sql"),
-    include_str!("../migrations/0007_fresh_leases.sql"),
+    include_str!("../migrations/0007_late_indexes.sql"),
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, checksum BLOB NOT NULL) STRICT";

@@ -15,8 +15,8 @@ use crate::log::statements::{
     select_trimmable_end,
 };
 use crate::queue::{
-    ADD_ATTEMPT, BACKLOG, DEAD_COUNT, DUE, FORGET_ATTEMPT, FRESH_BACKLOG, FRESH_COUNT, LEASE, LEASED, NEW_ATTEMPT,
-    NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND, SETTLE,
+    ADD_ATTEMPT, BACKLOG, DEAD_COUNT, DUE, FORGET_ATTEMPT, FRESH_BACKLOG, FRESH_COUNT, LEASE, LEASED, LINK_ATTEMPT,
+    NEW_ATTEMPT, NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND, SETTLE, SETTLE_FIRST,
 };
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
 use crate::{Options, open};
@@ -89,7 +89,9 @@ fn the_queue_finds_its_rows_by_index() {
         // The plan of an update does not say that the index covers it; `SCAN … USING INDEX` is all there is.
         (RELEASE, "INDEX delivery_due"),
         (SETTLE, DELIVERY_ID),
-        (NEW_ATTEMPT, DELIVERY_ID),
+        (SETTLE_FIRST, DELIVERY_ID),
+        (LINK_ATTEMPT, DELIVERY_ID),
+        (LINK_ATTEMPT, SEQ),
         (FORGET_ATTEMPT, SEQ),
         (ADD_ATTEMPT, DELIVERY_ID),
         (RESEND, DELIVERY_ID),

@@ -45,6 +45,12 @@ pub(crate) const RELEASE: &str =
 // changes, each time.
 pub(crate) const SETTLE: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), attempts = ?5, \
      last_attempt = ?6 WHERE id = ?1 AND generation = ?2 AND state = 0";
+// By the primary key: for a first attempt, which has none before it.
+pub(crate) const SETTLE_FIRST: &str = "UPDATE delivery SET state = ?3, leased = 0, due_at = coalesce(?4, due_at), \
+     attempts = ?5, last_attempt = ?6 WHERE id = ?1 AND generation = ?2 AND state = 0 AND last_attempt IS NULL";
+// By the primary keys of both.
+pub(crate) const LINK_ATTEMPT: &str =
+    "UPDATE attempt SET previous = (SELECT last_attempt FROM delivery WHERE id = ?1) WHERE seq = ?2";
 // By the primary key.
 pub(crate) const ADD_ATTEMPT: &str = "UPDATE delivery SET last_attempt = ?2 WHERE id = ?1";
 // By the primary key and delivery_in_order.
@@ -52,10 +58,9 @@ pub(crate) const RELEASE_NEXT: &str = "UPDATE delivery SET due_at = ?2 WHERE due
      SELECT next.id FROM delivery AS done JOIN delivery AS next \
      ON next.state = 0 AND next.app_id = done.app_id AND next.order_key = done.order_key \
      WHERE done.id = ?1 ORDER BY next.event_seq LIMIT 1)";
-// By the primary key of deliveries.
-pub(crate) const NEW_ATTEMPT: &str = "INSERT INTO attempt \
-     (delivery_id, previous, number, started_at, mode, target, code, took_us, answer, error) \
-     VALUES (?1, (SELECT last_attempt FROM delivery WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+const NEW_ATTEMPT: &str = "INSERT INTO attempt \
+     (delivery_id, number, started_at, mode, target, code, took_us, answer, error) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 // By the primary key.
 pub(crate) const FORGET_ATTEMPT: &str = "DELETE FROM attempt WHERE seq = ?1";
 
@@ -76,7 +81,7 @@ const SETTLING: &str = "settle deliveries";
 struct Settling<'a> {
     tx: &'a Transaction<'a>,
     new_attempt: CachedStatement<'a>,
-    settle: CachedStatement<'a>,
+    settle_first: CachedStatement<'a>,
 }
 
 impl<'a> Settling<'a> {
@@ -85,7 +90,7 @@ impl<'a> Settling<'a> {
         Ok(Self {
             tx,
             new_attempt: prepare(NEW_ATTEMPT)?,
-            settle: prepare(SETTLE)?,
+            settle_first: prepare(SETTLE_FIRST)?,
         })
     }
 
@@ -118,7 +123,12 @@ impl<'a> Settling<'a> {
         self.new_attempt.execute(row).map_err(failed(SETTLING))?;
         let last = self.tx.last_insert_rowid();
         let row = params![id, generation, state, due_at, attempt.number, last];
-        if self.settle.execute(row).map_err(failed(SETTLING))? == 0 {
+        let is_first = attempt.number == 1 && self.settle_first.execute(row).map_err(failed(SETTLING))? > 0;
+        let is_settled = is_first || {
+            execute(self.tx, SETTLING, LINK_ATTEMPT, params![id, last])?;
+            execute(self.tx, SETTLING, SETTLE, row)? > 0
+        };
+        if !is_settled {
             // Whoever settles too late has made an attempt all the same, unless the delivery is gone.
             if execute(self.tx, SETTLING, ADD_ATTEMPT, params![id, last])? == 0 {
                 execute(self.tx, SETTLING, FORGET_ATTEMPT, [last])?;

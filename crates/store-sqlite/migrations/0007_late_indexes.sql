@@ -12,8 +12,8 @@ CREATE TABLE event_print (
     seq INTEGER NOT NULL,
     PRIMARY KEY (print, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE printed (before INTEGER NOT NULL) STRICT;
-INSERT INTO printed VALUES (0);
+CREATE TABLE printed (before INTEGER NOT NULL, key BLOB NOT NULL) STRICT;
+INSERT INTO printed VALUES (0, randomblob(16));
 
 -- The deliveries of an event have ids that follow each other, so that the first and the last one find them without an
 -- index. Of a type are few questions, which the order of time answers too: a page looks at so many rows, whatever is asked.
