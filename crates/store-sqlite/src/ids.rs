@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use larkspur_store::StoreError;
 use larkspur_wire::EventId;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, ErrorCode, Transaction, params};
 use siphasher::sip::SipHasher13;
 
 use crate::failed;
@@ -18,8 +18,13 @@ use crate::write::execute;
 
 const HEAD: &str = "SELECT before, key FROM printed";
 const MOVE_MARK: &str = "UPDATE printed SET before = ?1";
+const MOVE_MARK_TO_END: &str = "UPDATE printed SET before = coalesce((SELECT max(seq) FROM event), 0) + 1";
 // By the primary key.
 pub(crate) const NOT_PRINTED: &str = "SELECT seq, id FROM event WHERE seq >= ?1 ORDER BY seq";
+// By event_by_time.
+pub(crate) const NUMBERS: &str = "SELECT seq FROM event INDEXED BY event_by_time WHERE seq >= ?1";
+// By the primary key.
+pub(crate) const ID_OF: &str = "SELECT id FROM event WHERE seq = ?1";
 // By the primary key.
 pub(crate) const PRINTED: &str = "SELECT seq FROM event_print WHERE print = ?1";
 // By the primary key.
@@ -131,22 +136,25 @@ impl Ids {
             in_memory_max,
             mark_step,
         };
+        let unprinted = match not_printed(connection, mark) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                tracing::error!(%error, "events cannot be read, and publishing one of them again would not be noticed");
+                readable(connection, mark)?
+            }
+            read => read?,
+        };
         {
             let mut newest = ids.newest();
             newest.mark = mark;
-            let mut statement = connection.prepare(NOT_PRINTED)?;
-            let mut rows = statement.query([mark])?;
-            while let Some(row) = rows.next()? {
-                let id: String = row.get(1)?;
-                let Ok(id) = id.parse() else {
-                    // Nobody can ask for it.
-                    continue;
-                };
-                newest.change(Change::Added, (ids.print(&id), row.get(0)?));
+            for (seq, id) in unprinted {
+                // Nobody can ask for an id that is none.
+                if let Ok(id) = id.parse() {
+                    newest.change(Change::Added, (ids.print(&id), seq));
+                }
             }
         }
         let tx = connection.transaction()?;
-        ids.fold_up_to(&tx, usize::MAX)?;
+        ids.fold_down_to(&tx, in_memory_max, usize::MAX)?;
         tx.commit()?;
         ids.committed();
         Ok(ids)
@@ -212,12 +220,20 @@ impl Ids {
 
     /// Writes some to the file when they are too many for the memory; the last thing in a transaction.
     pub(crate) fn fold(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
-        self.fold_up_to(tx, FOLD_MAX)
+        self.fold_down_to(tx, self.in_memory_max, FOLD_MAX)
     }
 
-    fn fold_up_to(&self, tx: &Transaction<'_>, count_max: usize) -> rusqlite::Result<()> {
+    /// Writes all to the file, so that the next start has none to read.
+    pub(crate) fn close(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let tx = connection.transaction()?;
+        self.fold_down_to(&tx, 0, usize::MAX)?;
+        tx.execute(MOVE_MARK_TO_END, [])?;
+        tx.commit()
+    }
+
+    fn fold_down_to(&self, tx: &Transaction<'_>, in_memory_max: usize, count_max: usize) -> rusqlite::Result<()> {
         let mut newest = self.newest();
-        let too_many = newest.by_print.len().saturating_sub(self.in_memory_max);
+        let too_many = newest.by_print.len().saturating_sub(in_memory_max);
         let folding = newest.next(too_many.min(count_max));
         if !folding.is_empty() {
             let mut print = tx.prepare_cached(PRINT)?;
@@ -268,6 +284,23 @@ impl Ids {
             }
         }
     }
+}
+
+/// The events whose ids the file has not got yet.
+fn not_printed(connection: &Connection, mark: i64) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut statement = connection.prepare(NOT_PRINTED)?;
+    let rows = statement.query_map([mark], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+/// Those of them that can be read, when some cannot.
+fn readable(connection: &Connection, mark: i64) -> rusqlite::Result<Vec<(i64, String)>> {
+    let mut statement = connection.prepare(NUMBERS)?;
+    let numbers = statement.query_map([mark], |row| row.get(0))?;
+    let numbers = numbers.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut id_of = connection.prepare(ID_OF)?;
+    let mut read = |seq: i64| Some((seq, id_of.query_row([seq], |row| row.get(0)).ok()?));
+    Ok(numbers.into_iter().filter_map(&mut read).collect())
 }
 
 /// Events that the file is to have the ids of and has not; for `store check`.

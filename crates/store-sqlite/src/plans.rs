@@ -7,9 +7,9 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::accept::{DELIVERIES_OF, KNOWN, PREDECESSOR};
 use crate::fresh::{GATHER, NEWEST};
-use crate::ids::{FORGET, IS_ITS_ID, NOT_PRINTED, PRINTED};
+use crate::ids::{FORGET, ID_OF, IS_ITS_ID, NOT_PRINTED, NUMBERS, PRINTED};
 use crate::log::statements::{
-    DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, ID_OF, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
+    DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
     select_deliveries, select_deliveries_end, select_delivery, select_event, select_event_deliveries, select_events,
     select_events_end, select_feed, select_fresh, select_pending, select_pending_count, select_trimmable,
     select_trimmable_end,
@@ -65,6 +65,7 @@ fn the_queue_finds_its_rows_by_index() {
     let statements = [
         (KNOWN, SEQ),
         (NOT_PRINTED, SEQ),
+        (NUMBERS, "COVERING INDEX event_by_time"),
         (IS_ITS_ID, SEQ),
         (PRINTED, "PRIMARY KEY (print=?)"),
         (FORGET, "PRIMARY KEY (print=? AND seq=?)"),

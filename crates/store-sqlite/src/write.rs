@@ -235,6 +235,9 @@ fn write(mut connection: Connection, checkpoints: Checkpoints, lanes: &Lanes, id
             job.answer(committed.as_ref().copied());
         }
     }
+    if let Err(error) = ids.close(&mut connection) {
+        tracing::debug!("event ids are not in their index, the next start reads them: {error}");
+    }
     checkpoints.end(&mut connection);
     // The last connection to close moves everything into the one file.
     if let Err((_, error)) = connection.close() {

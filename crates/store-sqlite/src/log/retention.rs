@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::place::{Place, Span};
 use super::select::Select;
-use crate::ids::Ids;
+use crate::ids::{ID_OF, Ids};
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
@@ -34,8 +34,6 @@ pub(crate) const DELETE_ATTEMPTS: &str = "WITH RECURSIVE attempt_of(seq) AS (\
 pub(crate) const DELETE_DELIVERIES: &str = "DELETE FROM delivery WHERE event_seq = ?1 \
      AND id BETWEEN (SELECT first_delivery FROM event WHERE seq = ?1) \
      AND (SELECT last_delivery FROM event WHERE seq = ?1)";
-// By the primary key.
-pub(crate) const ID_OF: &str = "SELECT id FROM event WHERE seq = ?1";
 // By the primary key.
 pub(crate) const DELETE_EVENT: &str = "DELETE FROM event WHERE seq = ?1";
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use larkspur_store::{Attempt, DeliveryId, DeliveryQueue, Log, Mode, Settlement, StoreError, Upkeep, Verdict};
+use larkspur_store::{
+    Accepted, Attempt, DeliveryId, DeliveryQueue, Log, Mode, Settlement, StoreError, Upkeep, Verdict,
+};
 use larkspur_store_sqlite::{BackupError, OpenError, Options, SqliteStore, backup, check};
 use larkspur_wire::TimestampMs;
 
@@ -87,6 +89,31 @@ async fn a_page_that_was_overwritten_is_a_fault() {
 }
 
 #[tokio::test]
+async fn a_damaged_page_costs_no_start_and_no_id_of_another_page() {
+    let dir = tempfile::tempdir().unwrap();
+    closed(dir.path(), 200).await;
+    let path = dir.path().join("larkspur.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    // As after a crash: the ids are not in the file.
+    other
+        .execute_batch("DELETE FROM event_print; UPDATE printed SET before = 0")
+        .unwrap();
+    other.close().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let damaged = event(100).id;
+    let is_leaf_with =
+        |page: &&mut [u8]| page[0] == 13 && page.windows(32).any(|part| part == damaged.as_str().as_bytes());
+    bytes.chunks_mut(4096).find(is_leaf_with).unwrap().fill(0xaa);
+    std::fs::write(&path, bytes).unwrap();
+
+    let store = open(dir.path()).unwrap();
+    for n in [1, 200] {
+        let again = store.accept(vec![event(n)]).await.unwrap();
+        assert!(matches!(again[..], [Accepted::Repeated(_)]), "{again:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_row_a_foreign_schema_and_a_lost_lease_are_faults() {
     let dir = tempfile::tempdir().unwrap();
     closed(dir.path(), 1).await;
@@ -115,7 +142,7 @@ async fn an_id_that_no_index_has_is_a_fault() {
     closed(dir.path(), 1).await;
     let path = dir.path().join("larkspur.db");
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.execute_batch("UPDATE printed SET before = 9").unwrap();
+    other.execute_batch("DELETE FROM event_print").unwrap();
     drop(other);
     let faults = check(&path).unwrap().faults;
     assert_eq!(faults.len(), 1);
