@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, Row, Transaction, params};
 
 use crate::failed;
 use crate::fresh::{Fresh, Mark};
-use crate::ids::Ids;
+use crate::ids::{Ids, Lookup};
 use crate::registry::{SAVE_BINDING, all};
 use crate::row::{parsed, read_delivery_id, write_withheld};
 use crate::write::execute;
@@ -42,6 +42,7 @@ pub(crate) fn bytes(event: &NewEvent) -> usize {
 pub(crate) struct Accepting<'a> {
     tx: &'a Transaction<'a>,
     ids: &'a Ids,
+    known: Lookup<'a>,
     mark: MutexGuard<'a, Mark>,
     new_event: CachedStatement<'a>,
     new_delivery: CachedStatement<'a>,
@@ -53,6 +54,7 @@ impl<'a> Accepting<'a> {
         Ok(Self {
             tx,
             ids,
+            known: ids.lookup(tx)?,
             mark: fresh.mark(),
             new_event: prepare(NEW_EVENT)?,
             new_delivery: prepare(NEW_DELIVERY)?,
@@ -61,7 +63,7 @@ impl<'a> Accepting<'a> {
 
     /// Stores one event, or says why not.
     pub(crate) fn accept(&mut self, event: &NewEvent) -> Result<Accepted, StoreError> {
-        if let Some(seq) = self.ids.find(self.tx, &event.id)? {
+        if let Some(seq) = self.known.find(&event.id)? {
             return accept_again(self.tx, seq, event);
         }
         let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);

@@ -5,16 +5,18 @@
 //! so that many go to one page. After a crash they are read again from the events: those not in the file yet have numbers
 //! from a mark on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod newest;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use larkspur_store::StoreError;
 use larkspur_wire::EventId;
-use rusqlite::{Connection, ErrorCode, Transaction, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, Transaction, params};
 use siphasher::sip::SipHasher13;
 
 use crate::failed;
 use crate::write::execute;
+use newest::Newest;
 
 const HEAD: &str = "SELECT before, key FROM printed";
 const MOVE_MARK: &str = "UPDATE printed SET before = ?1";
@@ -67,9 +69,6 @@ fn print(hasher: &SipHasher13, id: &EventId) -> i64 {
     hasher.hash(id.as_str().as_bytes()).cast_signed()
 }
 
-/// The fingerprint of an id, and the number of the event.
-type Entry = (i64, i64);
-
 /// Ids, those in memory and those in the file. Only the writing thread changes them.
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
@@ -77,49 +76,6 @@ pub(crate) struct Ids {
     newest: Mutex<Newest>,
     in_memory_max: usize,
     mark_step: i64,
-}
-
-#[derive(Debug, Default)]
-struct Newest {
-    by_print: BTreeSet<Entry>,
-    by_seq: BTreeMap<i64, i64>,
-    /// Events with lesser numbers are in the file.
-    mark: i64,
-    /// Up to where the file has what was in memory when it last came by.
-    folded_to: Option<Entry>,
-    /// What the transaction under way has changed: added, or removed.
-    changes: Vec<(Change, Entry)>,
-    /// What the transaction under way has written to the file.
-    folding: Vec<Entry>,
-    marking: Option<i64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    Added,
-    Removed,
-}
-
-impl Newest {
-    fn change(&mut self, change: Change, (print, seq): Entry) {
-        match change {
-            Change::Added => {
-                self.by_print.insert((print, seq));
-                self.by_seq.insert(seq, print);
-            }
-            Change::Removed => {
-                self.by_print.remove(&(print, seq));
-                self.by_seq.remove(&seq);
-            }
-        }
-    }
-
-    /// The next ones in the order of fingerprints, beginning anew after the last.
-    fn next(&self, count: usize) -> Vec<Entry> {
-        let from = self.folded_to.unwrap_or((i64::MIN, i64::MIN));
-        let around = self.by_print.range(from..).chain(self.by_print.range(..from));
-        around.take(count).copied().collect()
-    }
 }
 
 impl Ids {
@@ -145,11 +101,11 @@ impl Ids {
         };
         {
             let mut newest = ids.newest();
-            newest.mark = mark;
+            newest.mark_is(mark);
             for (seq, id) in unprinted {
                 // Nobody can ask for an id that is none.
                 if let Ok(id) = id.parse() {
-                    newest.change(Change::Added, (ids.print(&id), seq));
+                    newest.load((ids.print(&id), seq));
                 }
             }
         }
@@ -170,50 +126,27 @@ impl Ids {
 
     /// The number of the event with this id.
     pub(crate) fn find(&self, connection: &Connection, id: &EventId) -> Result<Option<i64>, StoreError> {
-        let print = self.print(id);
-        // First those in memory: what leaves it is in the file before.
-        let in_memory: Vec<i64> = {
-            let newest = self.newest();
-            let same = newest.by_print.range((print, i64::MIN)..=(print, i64::MAX));
-            same.map(|(_, seq)| *seq).collect()
-        };
-        let find = || {
-            let mut is_its_id = connection.prepare_cached(IS_ITS_ID)?;
-            for seq in in_memory {
-                if is_its_id.query_row(params![seq, id.as_str()], |row| row.get(0))? {
-                    return Ok(Some(seq));
-                }
-            }
-            let mut printed = connection.prepare_cached(PRINTED)?;
-            let mut rows = printed.query([print])?;
-            while let Some(row) = rows.next()? {
-                let seq = row.get(0)?;
-                if is_its_id.query_row(params![seq, id.as_str()], |row| row.get(0))? {
-                    return Ok(Some(seq));
-                }
-            }
-            Ok(None)
-        };
-        find().map_err(failed(DOING))
+        self.lookup(connection)?.find(id)
+    }
+
+    /// Makes ready for many ids.
+    pub(crate) fn lookup<'a>(&'a self, connection: &'a Connection) -> Result<Lookup<'a>, StoreError> {
+        Ok(Lookup {
+            ids: self,
+            connection,
+            printed: connection.prepare_cached(PRINTED).map_err(failed(DOING))?,
+        })
     }
 
     /// The event with this number has this id.
     pub(crate) fn add(&self, id: &EventId, seq: i64) {
-        let mut newest = self.newest();
-        let entry = (self.print(id), seq);
-        newest.change(Change::Added, entry);
-        newest.changes.push((Change::Added, entry));
+        self.newest().add((self.print(id), seq));
     }
 
     /// The event with this number is deleted.
     pub(crate) fn remove(&self, tx: &Transaction<'_>, id: &EventId, seq: i64) -> Result<(), StoreError> {
         let entry = (self.print(id), seq);
-        let mut newest = self.newest();
-        if newest.by_print.contains(&entry) {
-            newest.change(Change::Removed, entry);
-            newest.changes.push((Change::Removed, entry));
-        }
-        drop(newest);
+        self.newest().remove(entry);
         // It may be in both, after a crash.
         execute(tx, DOING, FORGET, [entry.0, entry.1]).map(drop)
     }
@@ -233,7 +166,7 @@ impl Ids {
 
     fn fold_down_to(&self, tx: &Transaction<'_>, in_memory_max: usize, count_max: usize) -> rusqlite::Result<()> {
         let mut newest = self.newest();
-        let too_many = newest.by_print.len().saturating_sub(in_memory_max);
+        let too_many = newest.len().saturating_sub(in_memory_max);
         let folding = newest.next(too_many.min(count_max));
         if !folding.is_empty() {
             let mut print = tx.prepare_cached(PRINT)?;
@@ -241,48 +174,56 @@ impl Ids {
                 print.execute([fingerprint, seq])?;
             }
         }
-        newest.folding = folding;
-        let Some((first, _)) = newest.by_seq.first_key_value() else {
-            return Ok(());
-        };
-        // Numbers begin anew when the last events are deleted.
-        if *first < newest.mark || *first >= newest.mark.saturating_add(self.mark_step) {
-            let mark = *first;
+        newest.fold(folding);
+        if let Some(mark) = newest.next_mark(self.mark_step) {
             tx.prepare_cached(MOVE_MARK)?.execute([mark])?;
-            newest.marking = Some(mark);
         }
         Ok(())
     }
 
     /// The transaction is on disk.
     pub(crate) fn committed(&self) {
-        let mut newest = self.newest();
-        newest.changes.clear();
-        newest.mark = newest.marking.take().unwrap_or(newest.mark);
-        let folded = std::mem::take(&mut newest.folding);
-        newest.folded_to = folded.last().copied().or(newest.folded_to);
-        for entry in folded {
-            newest.change(Change::Removed, entry);
-        }
+        self.newest().committed();
     }
 
     /// How much the transaction has changed.
     pub(crate) fn changes(&self) -> usize {
-        self.newest().changes.len()
+        self.newest().changes()
     }
 
     /// What the transaction has changed beyond so many changes was undone.
     pub(crate) fn undone(&self, kept: usize) {
-        let mut newest = self.newest();
-        newest.folding.clear();
-        newest.marking = None;
-        while newest.changes.len() > kept {
-            match newest.changes.pop() {
-                Some((Change::Added, entry)) => newest.change(Change::Removed, entry),
-                Some((Change::Removed, entry)) => newest.change(Change::Added, entry),
-                None => {}
+        self.newest().undone(kept);
+    }
+}
+
+/// Looks up one id after the other.
+pub(crate) struct Lookup<'a> {
+    ids: &'a Ids,
+    connection: &'a Connection,
+    printed: CachedStatement<'a>,
+}
+
+impl Lookup<'_> {
+    /// The number of the event with this id.
+    pub(crate) fn find(&mut self, id: &EventId) -> Result<Option<i64>, StoreError> {
+        let print = self.ids.print(id);
+        // First those in memory: what leaves it is in the file before.
+        let mut same = self.ids.newest().with(print);
+        let find = || {
+            let mut rows = self.printed.query([print])?;
+            while let Some(row) = rows.next()? {
+                same.push(row.get(0)?);
             }
-        }
+            for seq in same {
+                let mut is_its_id = self.connection.prepare_cached(IS_ITS_ID)?;
+                if is_its_id.query_row(params![seq, id.as_str()], |row| row.get(0))? {
+                    return Ok(Some(seq));
+                }
+            }
+            Ok(None)
+        };
+        find().map_err(failed(DOING))
     }
 }
 

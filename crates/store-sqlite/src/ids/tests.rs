@@ -102,7 +102,7 @@ fn what_is_too_much_for_the_memory_goes_to_the_file_in_order() {
     let (count, last): (i64, i64) = connection
         .query_row(printed, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
-    let left = ids.newest().by_print.first().copied().unwrap();
+    let left = ids.newest().next(1)[0];
     assert_eq!(count, 3);
     assert!(last < left.0, "the next ones follow");
 }
