@@ -16,13 +16,13 @@ use siphasher::sip::SipHasher13;
 
 use crate::failed;
 use crate::write::execute;
-use newest::Newest;
+use newest::{Entry, Newest};
 
 const HEAD: &str = "SELECT before, key FROM printed";
 const MOVE_MARK: &str = "UPDATE printed SET before = ?1";
 const MOVE_MARK_TO_END: &str = "UPDATE printed SET before = coalesce((SELECT max(seq) FROM event), 0) + 1";
 // By the primary key.
-pub(crate) const NOT_PRINTED: &str = "SELECT seq, id FROM event WHERE seq >= ?1 ORDER BY seq";
+pub(crate) const NOT_PRINTED: &str = "SELECT seq, id FROM event WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
 // By event_by_time.
 pub(crate) const NUMBERS: &str = "SELECT seq FROM event INDEXED BY event_by_time WHERE seq >= ?1";
 // By the primary key.
@@ -42,6 +42,12 @@ const IDS_BEFORE: &str = "SELECT seq, id FROM event WHERE seq < ?1";
 
 const DOING: &str = "look up an event id";
 
+const BEGIN_FOLD: &str = "SAVEPOINT fold";
+const UNDO_FOLD: &str = "ROLLBACK TO fold";
+const END_FOLD: &str = "RELEASE fold";
+
+/// A start reads so many at once.
+const LOAD_MAX: i64 = 65_536;
 /// One commit takes so many to the file, less than a millisecond's work.
 const FOLD_MAX: usize = 1_024;
 /// The mark moves on when it is so many events behind; a start reads them in vain.
@@ -92,28 +98,36 @@ impl Ids {
             in_memory_max,
             mark_step,
         };
-        let unprinted = match not_printed(connection, mark) {
+        ids.newest().mark_is(mark);
+        let mut from = Some(mark);
+        while let Some(next) = from {
+            from = ids.load(connection, next)?;
+        }
+        Ok(ids)
+    }
+
+    /// Reads some ids from a number on, and answers where to go on. As many at once, however many events there are.
+    fn load(&self, connection: &mut Connection, from: i64) -> rusqlite::Result<Option<i64>> {
+        let (read, next) = match not_printed(connection, from) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
                 tracing::error!(%error, "events cannot be read, and publishing one of them again would not be noticed");
-                readable(connection, mark)?
+                (readable(connection, from)?, None)
             }
-            read => read?,
+            read => {
+                let read = read?;
+                let next = read.last().map(|(seq, _)| seq.saturating_add(1));
+                (read, next)
+            }
         };
-        {
-            let mut newest = ids.newest();
-            newest.mark_is(mark);
-            for (seq, id) in unprinted {
-                // Nobody can ask for an id that is none.
-                if let Ok(id) = id.parse() {
-                    newest.load((ids.print(&id), seq));
-                }
+        for (seq, id) in read {
+            // Nobody can ask for an id that is none.
+            if let Ok(id) = id.parse() {
+                let entry = (self.print(&id), seq);
+                self.newest().load(entry);
             }
         }
-        let tx = connection.transaction()?;
-        ids.fold_down_to(&tx, in_memory_max, usize::MAX)?;
-        tx.commit()?;
-        ids.committed();
-        Ok(ids)
+        self.fold_down_to(connection, self.in_memory_max)?;
+        Ok(next)
     }
 
     fn print(&self, id: &EventId) -> i64 {
@@ -151,30 +165,48 @@ impl Ids {
         execute(tx, DOING, FORGET, [entry.0, entry.1]).map(drop)
     }
 
-    /// Writes some to the file when they are too many for the memory; the last thing in a transaction.
+    /// Writes some to the file when they are too many for the memory; the last thing in a transaction. What cannot be
+    /// written, because a page of the index is damaged, stays in memory and holds up nothing else.
     pub(crate) fn fold(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
-        self.fold_down_to(tx, self.in_memory_max, FOLD_MAX)
+        let mut newest = self.newest();
+        let too_many = newest.len().saturating_sub(self.in_memory_max);
+        let folding = newest.next(too_many.min(FOLD_MAX));
+        if !folding.is_empty() {
+            tx.prepare_cached(BEGIN_FOLD)?.execute([])?;
+            let written = write(tx, &folding);
+            if let Err(error) = &written {
+                tracing::error!(%error, "event ids cannot be written into their index; look over the file with `larkspur store check`");
+                tx.prepare_cached(UNDO_FOLD)?.execute([])?;
+            }
+            tx.prepare_cached(END_FOLD)?.execute([])?;
+            newest.fold(folding, written.is_ok());
+        }
+        self.move_mark(tx, &mut newest)
     }
 
     /// Writes all to the file, so that the next start has none to read.
     pub(crate) fn close(&self, connection: &mut Connection) -> rusqlite::Result<()> {
-        let tx = connection.transaction()?;
-        self.fold_down_to(&tx, 0, usize::MAX)?;
-        tx.execute(MOVE_MARK_TO_END, [])?;
-        tx.commit()
+        self.fold_down_to(connection, 0)?;
+        connection.execute(MOVE_MARK_TO_END, []).map(drop)
     }
 
-    fn fold_down_to(&self, tx: &Transaction<'_>, in_memory_max: usize, count_max: usize) -> rusqlite::Result<()> {
+    fn fold_down_to(&self, connection: &mut Connection, in_memory_max: usize) -> rusqlite::Result<()> {
         let mut newest = self.newest();
         let too_many = newest.len().saturating_sub(in_memory_max);
-        let folding = newest.next(too_many.min(count_max));
-        if !folding.is_empty() {
-            let mut print = tx.prepare_cached(PRINT)?;
-            for (fingerprint, seq) in &folding {
-                print.execute([fingerprint, seq])?;
-            }
+        if too_many == 0 {
+            return Ok(());
         }
-        newest.fold(folding);
+        let tx = connection.transaction()?;
+        let folding = newest.next(too_many);
+        write(&tx, &folding)?;
+        newest.fold(folding, true);
+        self.move_mark(&tx, &mut newest)?;
+        tx.commit()?;
+        newest.committed();
+        Ok(())
+    }
+
+    fn move_mark(&self, tx: &Transaction<'_>, newest: &mut Newest) -> rusqlite::Result<()> {
         if let Some(mark) = newest.next_mark(self.mark_step) {
             tx.prepare_cached(MOVE_MARK)?.execute([mark])?;
         }
@@ -227,17 +259,25 @@ impl Lookup<'_> {
     }
 }
 
-/// The events whose ids the file has not got yet.
-fn not_printed(connection: &Connection, mark: i64) -> rusqlite::Result<Vec<(i64, String)>> {
+fn write(tx: &Transaction<'_>, entries: &[Entry]) -> rusqlite::Result<()> {
+    let mut print = tx.prepare_cached(PRINT)?;
+    for (fingerprint, seq) in entries {
+        print.execute([fingerprint, seq])?;
+    }
+    Ok(())
+}
+
+/// Some of the events whose ids the file has not got yet.
+fn not_printed(connection: &Connection, from: i64) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement = connection.prepare(NOT_PRINTED)?;
-    let rows = statement.query_map([mark], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let rows = statement.query_map(params![from, LOAD_MAX], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
 }
 
-/// Those of them that can be read, when some cannot.
-fn readable(connection: &Connection, mark: i64) -> rusqlite::Result<Vec<(i64, String)>> {
+/// All of them that can be read, when some cannot.
+fn readable(connection: &Connection, from: i64) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement = connection.prepare(NUMBERS)?;
-    let numbers = statement.query_map([mark], |row| row.get(0))?;
+    let numbers = statement.query_map([from], |row| row.get(0))?;
     let numbers = numbers.collect::<rusqlite::Result<Vec<i64>>>()?;
     let mut id_of = connection.prepare(ID_OF)?;
     let mut read = |seq: i64| Some((seq, id_of.query_row([seq], |row| row.get(0)).ok()?));
