@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod codegen;
 mod conformance;
+mod dist;
 mod fuzz;
 mod soak;
 
@@ -41,10 +42,12 @@ enum Task {
         /// What to measure.
         #[arg(value_enum)]
         what: bench::What,
-        /// Passed on; see `cargo xtask bench platform -- --help`.
+        /// Passed on; see `cargo xtask bench platform -- --help`. `--dist` measures what `cargo xtask dist` made.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Builds the fastest binary, `target/dist/larkspur`: along a profile of itself under load.
+    Dist,
     /// Feeds what reads bytes from outside with bytes made up at random.
     Fuzz {
         /// Which targets; all of them unless some are named.
@@ -74,6 +77,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Test => ci::test(&root),
         Task::Conformance { arguments } => conformance::run(&root, &arguments),
         Task::Bench { what, arguments } => bench::run(&root, what, &arguments),
+        Task::Dist => dist::run(&root),
         Task::Fuzz { targets, seconds, keep } => fuzz::run(&root, &targets, seconds, keep),
         Task::Soak { seconds } => soak::run(&root, seconds),
         Task::Ci => ci::all(&root),

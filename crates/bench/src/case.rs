@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::Options;
+use crate::binary::Binary;
 use crate::machine::Machine;
 use crate::report::{self, Figures};
 use crate::role::sink::Behaviour;
@@ -27,6 +28,7 @@ const CASES: &[(&str, &str)] = &[
     ("webhook-single", "16,000/s (10,000/s with fsync + 2 ms), CPU 75 µs"),
     ("webhook-half", "p99 25 ms at half the rate of webhook-single"),
     ("webhook-ndjson", "24,000/s, CPU 55 µs"),
+    ("webhook-tls", ""),
     ("websocket-ndjson", "40,000/s"),
     ("open-loop-300", "accept p99 2 ms, accept to receipt p99 3 ms"),
     ("retry-punctual", "p99 100 ms after it is due"),
@@ -46,6 +48,7 @@ const RATIO: &str = "p99 of the others 1.2 of without";
 /// What a case may take from the run it is part of.
 struct Bench {
     options: Options,
+    binary: Binary,
     folder: PathBuf,
     shim: Option<Shim>,
     /// What `webhook-single` reached, once it ran.
@@ -62,18 +65,21 @@ pub(crate) async fn run_all(options: Options) -> Result<ExitCode> {
         let names: Vec<_> = CASES.iter().map(|(name, _)| *name).collect();
         bail!("no case is called that; there are {}", names.join(", "));
     }
+    let (binary, build) = (options.binary.as_deref(), options.build.as_deref());
+    let binary = Binary::choose(&std::env::current_exe()?, binary, build)?;
     let shim = (options.fsync_ms > 0)
         .then(|| Shim::build(&folder, options.fsync_ms))
         .transpose()?;
     let bench = Bench {
         options,
+        binary,
         folder,
         shim,
         single_per_s: Cell::new(None),
     };
-    let (machine, options) = (Machine::here(), &bench.options);
+    let (machine, options, build) = (Machine::here(), &bench.options, &bench.binary.build);
     if !options.json {
-        print(&report::head(&machine, options.fsync_ms))?;
+        print(&report::head(&machine, build, options.fsync_ms))?;
     }
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for (name, reach) in chosen {
@@ -93,7 +99,7 @@ pub(crate) async fn run_all(options: Options) -> Result<ExitCode> {
         }
     }
     if options.json {
-        print(&report::json(&machine, options, &done, &failed))?;
+        print(&report::json(&machine, build, options, &done, &failed))?;
     }
     Ok(if failed.is_empty() {
         ExitCode::SUCCESS
@@ -135,6 +141,7 @@ impl Bench {
             "webhook-single" => throughput::webhook_single(self).await,
             "webhook-half" => throughput::webhook_half(self).await,
             "webhook-ndjson" => throughput::webhook_ndjson(self).await,
+            "webhook-tls" => throughput::webhook_tls(self).await,
             "websocket-ndjson" => throughput::websocket_ndjson(self).await,
             "open-loop-300" => open_loop::at_300(self).await,
             "retry-punctual" => open_loop::retries(self).await,

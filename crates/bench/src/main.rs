@@ -4,6 +4,7 @@
 //! `cargo xtask bench platform` and `cargo xtask bench sdk` build it in release and start it; docs/bench.md says how to
 //! read what it prints.
 
+mod binary;
 mod case;
 mod event;
 mod floor;
@@ -72,6 +73,12 @@ struct Options {
     /// Keep the platform's files here instead of in a folder that is removed.
     #[arg(long, value_name = "FOLDER")]
     dir: Option<std::path::PathBuf>,
+    /// Measure this `larkspur` instead of the one beside the bench.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<std::path::PathBuf>,
+    /// What the figures are to call its build.
+    #[arg(long, value_name = "NAME", requires = "binary")]
+    build: Option<String>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {

@@ -52,6 +52,7 @@ impl Default for Config {
 #[derive(Debug)]
 pub(crate) struct Platform {
     child: Child,
+    binary: PathBuf,
     pub(crate) address: SocketAddr,
     folder: PathBuf,
     shim: Option<Shim>,
@@ -81,7 +82,7 @@ pub(crate) enum Mode {
 }
 
 impl Platform {
-    pub(crate) async fn start(folder: &Path, config: &Config, shim: Option<&Shim>) -> Result<Self> {
+    pub(crate) async fn start(binary: &Path, folder: &Path, config: &Config, shim: Option<&Shim>) -> Result<Self> {
         let root = folder.join(ROOT);
         let root = if config.tls {
             format!("root_certificates = \"{}\"\n", root.display())
@@ -97,9 +98,10 @@ impl Platform {
             config.sessions_per_app,
         );
         std::fs::write(folder.join("larkspur.toml"), text)?;
-        let (child, address, ready_after) = launch(folder, shim).await?;
+        let (child, address, ready_after) = launch(binary, folder, shim).await?;
         Ok(Self {
             child,
+            binary: binary.to_owned(),
             address,
             folder: folder.to_owned(),
             shim: shim.cloned(),
@@ -110,7 +112,7 @@ impl Platform {
     /// Ends the platform without warning and starts it again over the same data.
     pub(crate) async fn restart(&mut self) -> Result<()> {
         self.child.kill().await.context("cannot end the platform")?;
-        (self.child, self.address, self.ready_after) = launch(&self.folder, self.shim.as_ref()).await?;
+        (self.child, self.address, self.ready_after) = launch(&self.binary, &self.folder, self.shim.as_ref()).await?;
         Ok(())
     }
 
@@ -186,9 +188,8 @@ impl Platform {
     }
 }
 
-async fn launch(folder: &Path, shim: Option<&Shim>) -> Result<(Child, SocketAddr, Duration)> {
-    let binary = std::env::current_exe()?.with_file_name("larkspur");
-    let mut command = Command::new(&binary);
+async fn launch(binary: &Path, folder: &Path, shim: Option<&Shim>) -> Result<(Child, SocketAddr, Duration)> {
+    let mut command = Command::new(binary);
     command
         .args(["--json", "serve", "--config"])
         .arg(folder.join("larkspur.toml"));
@@ -203,7 +204,7 @@ async fn launch(folder: &Path, shim: Option<&Shim>) -> Result<(Child, SocketAddr
         .stderr(std::fs::File::create(folder.join("log"))?)
         .kill_on_drop(true)
         .spawn()
-        .with_context(|| format!("cannot start {}; build larkspur-cli", binary.display()))?;
+        .with_context(|| format!("cannot start {}", binary.display()))?;
     let mut lines = BufReader::new(child.stdout.take().context("the platform has no stdout")?).lines();
     let line = timeout(START_MAX, lines.next_line())
         .await

@@ -75,7 +75,13 @@ pub(crate) fn middle(mut values: Vec<f64>) -> f64 {
 }
 
 /// One object with everything.
-pub(crate) fn json(machine: &Machine, options: &Options, cases: &[Figures], failed: &[(&str, String)]) -> String {
+pub(crate) fn json(
+    machine: &Machine,
+    build: &str,
+    options: &Options,
+    cases: &[Figures],
+    failed: &[(&str, String)],
+) -> String {
     let rounded: Vec<_> = cases
         .iter()
         .cloned()
@@ -96,20 +102,20 @@ pub(crate) fn json(machine: &Machine, options: &Options, cases: &[Figures], fail
         ..
     } = options;
     json!({
-        "machine": machine, "fsync_ms": fsync_ms, "runs": runs, "seconds": seconds, "cases": rounded, "failed": failed,
+        "machine": machine, "build": build, "fsync_ms": fsync_ms, "runs": runs, "seconds": seconds, "cases": rounded, "failed": failed,
     })
     .to_string()
 }
 
 /// The head of the table.
-pub(crate) fn head(machine: &Machine, fsync_ms: u32) -> String {
+pub(crate) fn head(machine: &Machine, build: &str, fsync_ms: u32) -> String {
     let Machine {
         cores,
         processor,
         kernel,
     } = machine;
     format!(
-        "{cores} cores, {processor}, Linux {kernel}, fsync + {fsync_ms} ms\n\n\
+        "{cores} cores, {processor}, Linux {kernel}, fsync + {fsync_ms} ms\nlarkspur: {build}\n\n\
          {:<24} {:>11} {:>9} {:>9} {:>13} {:>10}\n",
         "case", "delivered/s", "p50 ms", "p99 ms", "CPU µs/event", "floor/s"
     )
@@ -142,6 +148,8 @@ pub(crate) fn row(figures: &Figures, reach: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
     #[test]
@@ -159,6 +167,19 @@ mod tests {
             [2.0, 0.0, 0.0, 0.0, 0.0, 8.0]
         );
         assert!(Figures::median(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn figures_say_which_build_they_are_of() {
+        let machine = Machine::here();
+        assert!(head(&machine, "profile-guided", 0).contains("\nlarkspur: profile-guided\n"));
+        let cli = crate::Cli::parse_from(["larkspur-bench", "platform"]);
+        let crate::Command::Platform(options) = cli.command else {
+            panic!("another command was asked for");
+        };
+        let json: serde_json::Value =
+            serde_json::from_str(&json(&machine, "profile-guided", &options, &[], &[])).unwrap();
+        assert_eq!(json["build"], "profile-guided");
     }
 
     #[test]

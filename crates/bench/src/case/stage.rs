@@ -98,7 +98,7 @@ impl Stage {
         if let Some(identity) = &tls {
             std::fs::write(folder.path().join(ROOT), &identity.certificate)?;
         }
-        let platform = Platform::start(folder.path(), config, shim).await?;
+        let platform = Platform::start(&bench.binary.path, folder.path(), config, shim).await?;
         let encrypt_key = ENCRYPT_KEY.to_owned();
         let mut sink = Peer::start(Role::Sink, &sink::Spec { encrypt_key, apps, tls }, None)?;
         let listening = sink.next().await?;

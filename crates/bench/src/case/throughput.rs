@@ -1,11 +1,11 @@
 //! As fast as it goes: webhooks one by one and in batches, and one persistent connection.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::Bench;
 use super::stage::{Plan, Stage};
 use crate::floor;
-use crate::platform::Config;
+use crate::platform::{Config, Mode};
 use crate::report::Figures;
 
 /// What `webhook-half` is half of when `webhook-single` did not run: the rate to reach.
@@ -32,6 +32,23 @@ pub(super) async fn webhook_half(bench: &Bench) -> Result<Figures> {
 /// A hundred events a request.
 pub(super) async fn webhook_ndjson(bench: &Bench) -> Result<Figures> {
     webhook(bench, &Plan::ndjson(bench.seconds())).await
+}
+
+/// One event a request, to an endpoint that speaks TLS.
+pub(super) async fn webhook_tls(bench: &Bench) -> Result<Figures> {
+    let config = Config {
+        tls: true,
+        ..Config::default()
+    };
+    let plan = Plan::single(bench.seconds());
+    let floor_per_s = floor::http(bench.folder(), plan.producers, plan.batch, bench.seconds()).await?;
+    let mut stage = Stage::open(bench, 1, &config, None).await?;
+    let address = stage.listening.tls.context("the sink serves no TLS")?;
+    let url = format!("https://{address}/hook/0");
+    stage.platform.app(0, 0, &Mode::Webhook { url }).await?;
+    let outcome = stage.load(&plan).await?;
+    stage.platform.stop().await?;
+    Ok(outcome.figures(floor_per_s))
 }
 
 async fn webhook(bench: &Bench, plan: &Plan) -> Result<Figures> {
