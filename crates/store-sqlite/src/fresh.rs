@@ -10,7 +10,6 @@ use larkspur_store::{DeliveryId, StoreError};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::failed;
-use crate::write::execute;
 
 /// What `leased` is of a lease that the index of what is due has, and of one that is fresh.
 pub(crate) const LEASED: i64 = 1;
@@ -24,6 +23,11 @@ const MARK: &str = "SELECT after FROM fresh";
 // By the primary key.
 pub(crate) const GATHER: &str =
     "UPDATE delivery SET leased = 1 WHERE id > (SELECT after FROM fresh) AND state = 0 AND leased = 2";
+// By delivery_by_app.
+pub(crate) const AFTER_MARK: &str =
+    "SELECT id FROM delivery INDEXED BY delivery_by_app WHERE id > (SELECT after FROM fresh)";
+// By the primary key.
+pub(crate) const GATHER_ONE: &str = "UPDATE delivery SET leased = 1 WHERE id = ?1 AND state = 0 AND leased = 2";
 // By the primary key.
 pub(crate) const NEWEST: &str = "SELECT id FROM delivery ORDER BY id DESC LIMIT 1";
 const MOVE_MARK: &str = "UPDATE fresh SET after = ?1";
@@ -70,19 +74,37 @@ impl Fresh {
         if many { self.gather(tx) } else { Ok(()) }
     }
 
-    /// Puts what is fresh into the index.
+    /// Puts what is fresh into the index. A damaged page costs what is on it, and holds up neither accepting nor claiming.
     pub(crate) fn gather(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        match self.try_gather(tx) {
+            // A full disk undoes the whole transaction, and whoever is in it has to know.
+            Err(error) if !tx.is_autocommit() => {
+                tracing::error!(%error, "leases cannot be put into their index; look over the file with `larkspur store check`");
+                self.mark().accepted = 0;
+                Ok(())
+            }
+            gathered => gathered.map_err(failed(DOING)),
+        }
+    }
+
+    fn try_gather(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         let one = |sql| {
             let mut statement = tx.prepare_cached(sql)?;
             statement.query_row([], |row| row.get(0)).optional()
         };
-        let newest: Option<[u8; 16]> = one(NEWEST).map_err(failed(DOING))?;
-        let marked: Option<[u8; 16]> = one(MARK).map_err(failed(DOING))?;
+        let newest: Option<[u8; 16]> = one(NEWEST)?;
+        let marked: Option<[u8; 16]> = one(MARK)?;
         let Some(newest) = newest.filter(|newest| Some(*newest) > marked) else {
             return Ok(());
         };
-        execute(tx, DOING, GATHER, [])?;
-        execute(tx, DOING, MOVE_MARK, [newest])?;
+        if let Err(error) = tx.prepare_cached(GATHER)?.execute([]) {
+            if tx.is_autocommit() {
+                return Err(error);
+            }
+            tracing::error!(%error, "deliveries cannot be read, and those that are leased may never be pushed");
+            gather_readable(tx)?;
+        }
+        tx.prepare_cached(MOVE_MARK)?.execute([newest])?;
         let mut mark = self.mark();
         mark.after = mark.after.max(DeliveryId(u128::from_be_bytes(newest)));
         mark.accepted = 0;
@@ -90,18 +112,23 @@ impl Fresh {
     }
 }
 
+/// Puts what can be read into the index, one by one, when some cannot.
+fn gather_readable(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    let mut ids = tx.prepare(AFTER_MARK)?;
+    let ids = ids.query_map([], |row| row.get(0))?;
+    let ids = ids.collect::<rusqlite::Result<Vec<[u8; 16]>>>()?;
+    let mut gather = tx.prepare(GATHER_ONE)?;
+    for id in ids {
+        // It was said that some cannot be read.
+        let _ = gather.execute([id]);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::migrate::migrate;
-
-    fn open() -> Connection {
-        let mut connection = Connection::open_in_memory().unwrap();
-        // As the connections that `open` makes.
-        connection.pragma_update(None, "foreign_keys", false).unwrap();
-        migrate(&mut connection, |error| panic!("{error}")).unwrap();
-        connection
-    }
+    use crate::migrate::in_memory;
 
     fn insert(tx: &Transaction<'_>, id: u128, leased: i64) {
         let row = "INSERT INTO delivery (id, event_seq, app_id, state, leased, due_at, attempts, generation) \
@@ -116,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_is_fresh_is_gathered_when_that_was_undone_too() {
-        let mut connection = open();
+        let mut connection = in_memory();
         let fresh = Fresh::read(&connection).unwrap();
         let tx = connection.transaction().unwrap();
         for id in [3, 7] {
@@ -145,7 +172,7 @@ mod tests {
 
     #[test]
     fn after_many_deliveries_it_is_gathered_unasked() {
-        let mut connection = open();
+        let mut connection = in_memory();
         let fresh = Fresh::read(&connection).unwrap();
         let tx = connection.transaction().unwrap();
         for id in 1..=GATHER_EVERY {
@@ -156,5 +183,27 @@ mod tests {
             fresh.gather_many(&tx).unwrap();
         }
         assert_eq!(indexed(&tx), GATHER_EVERY as i64);
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_holds_up_no_other() {
+        let mut connection = in_memory();
+        let fresh = Fresh::read(&connection).unwrap();
+        let tx = connection.transaction().unwrap();
+        for id in 1..=3 {
+            let leased = fresh.mark().accept(DeliveryId(id));
+            insert(&tx, id, leased);
+        }
+        let damaged = "CREATE TRIGGER damaged BEFORE UPDATE ON delivery WHEN old.id = ?1";
+        let damaged = damaged.replace("?1", &format!("x'{:032x}'", 2));
+        tx.execute_batch(&format!("{damaged} BEGIN SELECT RAISE(ABORT, 'no'); END"))
+            .unwrap();
+        fresh.gather(&tx).unwrap();
+        assert_eq!(indexed(&tx), 2);
+        // And not the next ones.
+        let leased = fresh.mark().accept(DeliveryId(4));
+        insert(&tx, 4, leased);
+        fresh.gather(&tx).unwrap();
+        assert_eq!(indexed(&tx), 3);
     }
 }

@@ -84,6 +84,16 @@ fn applied(connection: &Connection) -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
     rows.collect()
 }
 
+/// A database of the newest version, in memory.
+#[cfg(test)]
+pub(crate) fn in_memory() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    // As the connections that `open` makes.
+    connection.pragma_update(None, "foreign_keys", false).unwrap();
+    migrate(&mut connection, |error| panic!("{error}")).unwrap();
+    connection
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

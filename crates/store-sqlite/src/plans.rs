@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::accept::{DELIVERIES_OF, KNOWN, PREDECESSOR};
-use crate::fresh::{GATHER, NEWEST};
+use crate::fresh::{AFTER_MARK, GATHER, GATHER_ONE, NEWEST};
 use crate::ids::{FORGET, ID_OF, IS_ITS_ID, NOT_PRINTED, NUMBERS, PRINTED};
 use crate::log::statements::{
     DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
@@ -72,6 +72,8 @@ fn the_queue_finds_its_rows_by_index() {
         (DELIVERIES_OF, OF_EVENT),
         (GATHER, "PRIMARY KEY (id>?)"),
         (NEWEST, "SCAN delivery"),
+        (AFTER_MARK, "COVERING INDEX delivery_by_app"),
+        (GATHER_ONE, DELIVERY_ID),
         (FRESH_BACKLOG, "PRIMARY KEY (id>?)"),
         (FRESH_COUNT, "PRIMARY KEY (id>?)"),
         (DUE, "COVERING INDEX delivery_due (app_id=? AND due_at<?)"),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::migrate::migrate;
+use crate::migrate::in_memory;
 
 const EVENTS: u8 = 12;
 const NEW_EVENT: &str = "INSERT INTO event (id, event_type, create_time, accepted_at, digest, payload) \
@@ -17,14 +17,6 @@ enum Ending {
     UndoLast,
     /// Another process opens what was committed.
     Crash,
-}
-
-fn open() -> Connection {
-    let mut connection = Connection::open_in_memory().unwrap();
-    // As the connections that `open` makes.
-    connection.pragma_update(None, "foreign_keys", false).unwrap();
-    migrate(&mut connection, |error| panic!("{error}")).unwrap();
-    connection
 }
 
 fn id(event: u8) -> EventId {
@@ -79,7 +71,7 @@ proptest! {
             1..30,
         )
     ) {
-        let mut connection = open();
+        let mut connection = in_memory();
         let mut ids = Ids::open_with(&mut connection, 2, 1).unwrap();
         for (steps, ending) in transactions {
             transact(&mut connection, &mut ids, &steps, ending);
@@ -95,7 +87,7 @@ proptest! {
 
 #[test]
 fn what_is_too_much_for_the_memory_goes_to_the_file_in_order() {
-    let mut connection = open();
+    let mut connection = in_memory();
     let mut ids = Ids::open(&mut connection, 4).unwrap();
     transact(&mut connection, &mut ids, &[0, 1, 2, 3, 4, 5, 6], Ending::Commit);
     let printed = "SELECT count(*), max(print) FROM event_print";
@@ -109,7 +101,7 @@ fn what_is_too_much_for_the_memory_goes_to_the_file_in_order() {
 
 #[test]
 fn what_cannot_be_written_stays_in_memory_and_holds_up_nothing() {
-    let mut connection = open();
+    let mut connection = in_memory();
     let mut ids = Ids::open(&mut connection, 1).unwrap();
     connection
         .execute_batch("CREATE TRIGGER damaged BEFORE INSERT ON event_print BEGIN SELECT RAISE(ABORT, 'no'); END")

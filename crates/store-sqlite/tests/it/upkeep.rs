@@ -37,6 +37,13 @@ async fn closed(dir: &Path, events: u32) {
     store.close().await;
 }
 
+/// Changes a file behind the store's back.
+fn alter(path: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.execute_batch(sql).unwrap();
+    connection.close().unwrap();
+}
+
 fn count(report: &larkspur_store_sqlite::Report, what: &str) -> u64 {
     report.counts.iter().find(|(name, _)| *name == what).unwrap().1
 }
@@ -93,12 +100,8 @@ async fn a_damaged_page_costs_no_start_and_no_id_of_another_page() {
     let dir = tempfile::tempdir().unwrap();
     closed(dir.path(), 200).await;
     let path = dir.path().join("larkspur.db");
-    let other = rusqlite::Connection::open(&path).unwrap();
     // As after a crash: the ids are not in the file.
-    other
-        .execute_batch("DELETE FROM event_print; UPDATE printed SET before = 0")
-        .unwrap();
-    other.close().unwrap();
+    alter(&path, "DELETE FROM event_print; UPDATE printed SET before = 0");
     let mut bytes = std::fs::read(&path).unwrap();
     let damaged = event(100).id;
     let is_leaf_with =
@@ -118,14 +121,11 @@ async fn a_missing_row_a_foreign_schema_and_a_lost_lease_are_faults() {
     let dir = tempfile::tempdir().unwrap();
     closed(dir.path(), 1).await;
     let path = dir.path().join("larkspur.db");
-    let other = rusqlite::Connection::open(&path).unwrap();
-    other
-        .execute_batch(
-            "PRAGMA foreign_keys = OFF; DELETE FROM event; INSERT INTO migration VALUES (99, x'00');
-            UPDATE delivery SET leased = 2; UPDATE fresh SET after = (SELECT max(id) FROM delivery)",
-        )
-        .unwrap();
-    drop(other);
+    alter(
+        &path,
+        "PRAGMA foreign_keys = OFF; DELETE FROM event; INSERT INTO migration VALUES (99, x'00');
+        UPDATE delivery SET leased = 2; UPDATE fresh SET after = (SELECT max(id) FROM delivery)",
+    );
     let faults = check(&path).unwrap().faults;
     for what in [
         "`delivery` names a row of `event`",
@@ -141,9 +141,7 @@ async fn an_id_that_no_index_has_is_a_fault() {
     let dir = tempfile::tempdir().unwrap();
     closed(dir.path(), 1).await;
     let path = dir.path().join("larkspur.db");
-    let other = rusqlite::Connection::open(&path).unwrap();
-    other.execute_batch("DELETE FROM event_print").unwrap();
-    drop(other);
+    alter(&path, "DELETE FROM event_print");
     let faults = check(&path).unwrap().faults;
     assert_eq!(faults.len(), 1);
     assert!(
