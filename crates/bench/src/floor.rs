@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use larkspur_wire::AppId;
 
 use crate::peer::{PATIENCE, POLL, Peer};
 use crate::platform::ENCRYPT_KEY;
 use crate::process;
 use crate::record::{self, Counts};
 use crate::report::count;
-use crate::role::{Command, Role, bare, disk, echo, load, sink};
+use crate::role::{Command, Role, bare, disk, echo, load, sink, subscriber};
 use crate::shim::Shim;
 
 /// Long enough for a steady figure.
@@ -46,17 +47,25 @@ fn per_s(n: u64, from_ns: u64, to_ns: u64) -> f64 {
     count(n) * 1e9 / count(to_ns - from_ns)
 }
 
+/// How events reach the one app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Webhook,
+    Websocket,
+}
+
 /// What the least that keeps events and pushes them does with the same load.
 pub(crate) struct Bare {
     pub(crate) delivered_per_s: f64,
     pub(crate) cpu_us_per_event: f64,
 }
 
-/// The same load generator, sink, disk and number of threads, and between them only what no platform can leave out.
+/// The same load generator, sink or subscriber, disk and number of threads, and between them only what no platform can
+/// leave out.
 pub(crate) async fn bare(
     folder: &Path,
-    producers: usize,
-    batch: u64,
+    mode: Mode,
+    (producers, batch): (usize, u64),
     seconds: f64,
     shim: Option<&Shim>,
 ) -> Result<Bare> {
@@ -67,20 +76,36 @@ pub(crate) async fn bare(
         apps: 1,
         tls: None,
     };
-    let mut sink = Peer::start(Role::Sink, &spec, None)?;
-    let listening: sink::Listening = sink.next().await?;
+    let mut receiver = Peer::start(Role::Sink, &spec, None)?;
+    let listening: sink::Listening = receiver.next().await?;
     let spec = bare::Spec {
         path: folder.path().join("bare.db"),
         encrypt_key,
-        endpoint: listening.plain,
+        endpoint: (mode == Mode::Webhook).then_some(listening.plain),
     };
     let mut bare = Peer::start(Role::Bare, &spec, shim)?;
     let address = bare.next().await?;
+    if mode == Mode::Websocket {
+        let client = subscriber::Client {
+            app: 0,
+            app_id: AppId::mint([1; 8]).to_string(),
+            app_secret: "the bench's secret".to_owned(),
+        };
+        let spec = subscriber::Spec {
+            address,
+            clients: vec![client],
+            connections: 1,
+            apps: 1,
+            stall: false,
+        };
+        receiver = Peer::start(Role::Subscriber, &spec, None)?;
+        let _: usize = receiver.next().await?;
+    }
     let done = load(address, folder.path(), producers, batch, seconds).await?;
     let started = Instant::now();
     let path = folder.path().join("arrived");
     loop {
-        let counts: Counts = sink.ask(&Command::Save { path: path.clone() }).await?;
+        let counts: Counts = receiver.ask(&Command::Save { path: path.clone() }).await?;
         if counts.distinct == done.acked && counts.foreign == 0 {
             break;
         }

@@ -18,8 +18,8 @@ const ANSWER_MAX: Duration = Duration::from_mins(10);
 
 /// How often a part is asked again.
 pub(crate) const POLL: Duration = Duration::from_millis(10);
-/// When nothing arrived for this long, nothing more is coming.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// When nothing arrived for this long, nothing more is coming. What failed once comes again after 15 s.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running part; it ends with its value.
 #[derive(Debug)]

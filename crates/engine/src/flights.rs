@@ -58,6 +58,25 @@ impl Flights {
         self.scheduler.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What a claim found, as in [`Scheduler::claimed`]; whoever claims needs no ringing.
+    pub(crate) fn claimed(
+        &self,
+        app: &AppId,
+        wanted: usize,
+        found: Vec<(Leased, usize)>,
+        next_due: Option<TimestampMs>,
+        now: Now,
+    ) -> Vec<Leased> {
+        let mut scheduler = self.scheduler();
+        let start = scheduler.claimed(app, wanted, found, next_due, now);
+        let eases = scheduler.eases();
+        drop(scheduler);
+        if eases {
+            self.eased.notify_waiters();
+        }
+        start
+    }
+
     /// Changes lanes, and rings when something is to be claimed at another time than was known.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Scheduler<Leased>) -> T) -> T {
         let mut scheduler = self.scheduler();
@@ -155,7 +174,7 @@ impl Flights {
                 Place::Soon => {}
             }
             if timeout_at(deadline, eased).await.is_err() {
-                self.scheduler().mark_slow(app);
+                self.scheduler().waited_in_vain(app, self.now(clock));
                 return false;
             }
         }

@@ -103,7 +103,7 @@ impl Engine {
             })
             .collect();
         let now = self.flights().now(self.clock().now());
-        let start = self.flights().scheduler().claimed(&app_id, limit, fresh, next_due, now);
+        let start = self.flights().claimed(&app_id, limit, fresh, next_due, now);
         for leased in start {
             self.push_soon(leased);
         }

@@ -4,6 +4,7 @@
 //! disk and is claimed when there is room. One app's trouble uses up its own lane only: a full lane of one never makes
 //! another wait, and an app that keeps failing is tried slowly until it takes something again.
 
+mod brisk;
 mod lane;
 mod pace;
 #[cfg(test)]
@@ -121,11 +122,8 @@ impl<T> Scheduler<T> {
         let limits = self.limits;
         let lane = self.lanes.entry(app.clone()).or_insert_with(|| Lane::new(limits));
         // Nothing overtakes what is due on disk.
-        if lane.claiming || lane.next_due.is_some_and(|at| at <= now.clock) {
-            return Place::OnDisk;
-        }
-        if lane.room(has_room_for_all) == 0 {
-            let soon = has_room_for_all == Some(true) && lane.wait_for_room();
+        if lane.is_behind(now) || lane.room(has_room_for_all) == 0 {
+            let soon = has_room_for_all == Some(true) && lane.wait_for_room(now);
             return if soon { Place::Soon } else { Place::OnDisk };
         }
         if !lane.take(1, now.elapsed) {
@@ -137,10 +135,11 @@ impl<T> Scheduler<T> {
         Place::Reserved
     }
 
-    /// Nobody shall wait for this app any more, until it has taken everything that memory holds for it.
-    pub fn mark_slow(&mut self, app: &AppId) {
+    /// Somebody waited for room in vain. Unless the app takes what it gets fast all the same, nobody is to wait for it any
+    /// more until it does, or has taken everything that memory holds for it.
+    pub fn waited_in_vain(&mut self, app: &AppId, now: Now) {
         if let Some(lane) = self.lanes.get_mut(app) {
-            lane.is_slow = true;
+            lane.waited_in_vain(now);
         }
     }
 
@@ -232,12 +231,9 @@ impl<T> Scheduler<T> {
         self.held = self.held.saturating_sub(1);
         self.held_bytes = self.held_bytes.saturating_sub(bytes);
         let mut next = [None, None];
-        let mut eases = false;
         self.change(app, now, |lane| {
-            next = lane.ended(ending);
-            eases = lane.eases();
+            next = lane.ended(ending, now.elapsed);
         });
-        self.eases |= eases;
         self.feed(now);
         next
     }
@@ -268,13 +264,14 @@ impl<T> Scheduler<T> {
         (self.held_bytes < HELD_BYTES_MAX).then_some(self.held < HELD_MAX)
     }
 
-    /// Changes a lane and lists it anew.
+    /// Changes a lane, lists it anew, and sees whether it has got room that somebody waits for.
     fn change(&mut self, app: &AppId, now: Now, change: impl FnOnce(&mut Lane<T>)) {
         let (app, mut lane) = match self.lanes.remove_entry(app) {
             Some(known) => known,
             None => (app.clone(), Lane::new(self.limits)),
         };
         change(&mut lane);
+        self.eases |= lane.eases(now);
         self.unlist(&app, &mut lane);
         self.list(&app, &mut lane, now);
         self.lanes.insert(app, lane);

@@ -11,33 +11,31 @@ use crate::judge::Route;
 use crate::platform::Config;
 use crate::process::pss_bytes;
 use crate::record::Counts;
-use crate::report::{Figures, count};
+use crate::report::{Figures, count, middle};
 use crate::role::Command;
 use crate::role::sink::Behaviour;
 
 /// Apps whose endpoints take every push and never answer.
 const DEAD: usize = 10;
 const EVENTS: usize = 100_000;
+/// Beside the million and beside nothing, in turn, so often.
+const PAIRS: usize = 5;
 
-/// Publishing for one app, without and with a million due deliveries of ten others; memory; and a start over them.
+/// Publishing for one app with a million due deliveries of ten others, and for one of a platform that has nothing else
+/// to do; memory; and a start over them.
 pub(super) async fn run(bench: &Bench) -> Result<Figures> {
     let floor_per_s = floor::http(bench.folder(), 64, 1, bench.seconds()).await?;
-    let mut stage = Stage::open(bench, DEAD + 1, &Config::default(), None).await?;
+    let mut empty_stage = Stage::with_webhooks(bench, 1, |_| 0).await?;
+    let mut busy = Stage::open(bench, DEAD + 1, &Config::default(), None).await?;
     // The dead ones share the first tenant; the good one has its own.
     for number in 0..DEAD {
-        stage.webhook(number, 0).await?;
+        busy.webhook(number, 0).await?;
     }
-    stage.webhook(DEAD, DEAD).await?;
-    let good = Plan {
-        route: Route::InTurn { first: DEAD, apps: 1 },
-        ..Plan::single(bench.seconds())
-    };
-    let empty = stage.load(&good).await?.figures(0.0);
+    busy.webhook(DEAD, DEAD).await?;
     for app in 0..DEAD {
         let how = Behaviour::Silent;
-        let _: Counts = stage.sink.ask(&Command::Behave { app, how }).await?;
+        let _: Counts = busy.sink.ask(&Command::Behave { app, how }).await?;
     }
-    let dead: HashSet<_> = (0..DEAD).collect();
     let fill = Plan {
         events_max: bench.size(EVENTS, 100) as u64,
         seconds: f64::from(u16::MAX),
@@ -46,23 +44,31 @@ pub(super) async fn run(bench: &Bench) -> Result<Figures> {
         compared: false,
         ..Plan::ndjson(0.0)
     };
-    stage.load(&fill).await?;
-    let beside = stage
-        .load(&Plan {
-            in_trouble: dead,
-            compared: false,
-            ..good
-        })
-        .await?;
-    let pss = pss_bytes(stage.platform.pid())?;
-    stage.platform.restart().await?;
-    let ready = stage.platform.ready_after.as_secs_f64();
-    let figures = beside.figures(floor_per_s);
-    let share = figures.delivered_per_s / empty.delivered_per_s;
-    Ok(figures
+    busy.load(&fill).await?;
+    let beside_nothing = Plan::single(bench.seconds());
+    let beside_million = Plan {
+        route: Route::InTurn { first: DEAD, apps: 1 },
+        in_trouble: (0..DEAD).collect::<HashSet<_>>(),
+        compared: false,
+        ..beside_nothing.clone()
+    };
+    let (mut empty, mut due, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.size(PAIRS, 1) {
+        let one = empty_stage.load(&beside_nothing).await?.figures(floor_per_s);
+        let other = busy.load(&beside_million).await?.figures(floor_per_s);
+        shares.push(other.delivered_per_s / one.delivered_per_s);
+        empty.push(one);
+        due.push(other);
+    }
+    let pss = pss_bytes(busy.platform.pid())?;
+    busy.platform.restart().await?;
+    let ready = busy.platform.ready_after.as_secs_f64();
+    let [empty, due] = [empty, due].map(|runs| Figures::median(runs).unwrap_or_default());
+    Ok(due
         .with("deliveries_due", count(fill.events_max * DEAD as u64))
         .with("empty_per_s", empty.delivered_per_s)
-        .with("share_of_empty", share)
+        .with("empty_cpu_us_per_event", empty.cpu_us_per_event)
+        .with("share_of_empty", middle(shares))
         .with("pss_mib_at_the_end", mib(pss))
         .with("ready_after_restart_s", ready))
 }

@@ -61,14 +61,13 @@ async fn webhook(bench: &Bench, plan: &Plan) -> Result<Figures> {
     if plan.rate.is_some() {
         return Ok(figures);
     }
-    let bare = floor::bare(
-        bench.folder(),
-        plan.producers,
-        plan.batch,
-        bench.seconds(),
-        bench.shim.as_ref(),
-    )
-    .await?;
+    beside_bare(bench, floor::Mode::Webhook, plan, figures).await
+}
+
+/// With the least that keeps events and pushes them, under the same load.
+async fn beside_bare(bench: &Bench, mode: floor::Mode, plan: &Plan, figures: Figures) -> Result<Figures> {
+    let load = (plan.producers, plan.batch);
+    let bare = floor::bare(bench.folder(), mode, load, bench.seconds(), bench.shim.as_ref()).await?;
     Ok(figures
         .with("bare_per_s", bare.delivered_per_s)
         .with("bare_cpu_us_per_event", bare.cpu_us_per_event))
@@ -80,7 +79,8 @@ pub(super) async fn websocket_ndjson(bench: &Bench) -> Result<Figures> {
     let mut stage = Stage::open(bench, 1, &Config::default(), None).await?;
     let client = stage.websocket(0, 0).await?;
     stage.subscribe(vec![client], 1, false).await?;
-    let outcome = stage.load(&Plan::ndjson(bench.seconds())).await?;
+    let plan = Plan::ndjson(bench.seconds());
+    let outcome = stage.load(&plan).await?;
     stage.platform.stop().await?;
-    Ok(outcome.figures(floor_per_s))
+    beside_bare(bench, floor::Mode::Websocket, &plan, outcome.figures(floor_per_s)).await
 }

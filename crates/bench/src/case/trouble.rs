@@ -21,6 +21,8 @@ const APPS: usize = 100;
 const RATE: f64 = 2_000.0;
 /// With and without, in turn, so often.
 const PAIRS: usize = 5;
+/// A load is so many times as long as others: a push to a silent app ends after 3 s, and the load must go on then.
+const LOADS: f64 = 2.0;
 /// What was pushed to an app in trouble has ended by then, and connections that were kept are closed.
 const CALM: Duration = Duration::from_millis(5_500);
 
@@ -52,7 +54,7 @@ pub(super) async fn run(bench: &Bench, trouble: Trouble) -> Result<Figures> {
         rate: Some(if bench.options.smoke { RATE / 10.0 } else { RATE }),
         route: Route::InTurn { first: 0, apps },
         compared: false,
-        ..Plan::single(bench.seconds() * 0.6)
+        ..Plan::single(bench.seconds() * LOADS)
     };
     let troubled = Plan {
         in_trouble: trouble.apps().collect(),

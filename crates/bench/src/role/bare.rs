@@ -1,9 +1,11 @@
 //! The least that keeps events and pushes them: the floor of what a platform costs.
 //!
 //! An event, its delivery and when it is due are in one synced commit before the producer is answered; then it is
-//! pushed, sealed and signed, and the end of it is written down with the next commit. It knows one app, and neither
-//! gates nor limits, retries, log, metrics or tokens: what a platform costs beyond it is for those.
+//! pushed, sealed and signed or over a persistent connection, and the end of it is written down with the next commit. It
+//! knows one app, and neither gates nor limits, retries, log, metrics or tokens: what a platform costs beyond it is for
+//! those.
 
+mod socket;
 mod store;
 
 use std::net::SocketAddr;
@@ -17,6 +19,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
 use bytes::Bytes;
+use larkspur_wire::endpoint::ENDPOINT_PATH;
 use larkspur_wire::envelope::{NewHeader, write_v2};
 use larkspur_wire::{AppId, EventId, EventType, Secret, TenantKey, TimestampMs, header, seal_body, sign};
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::{empty, say};
 use crate::http::{Connection, request};
 use crate::role::load::PUBLISH_PATH;
+use socket::Socket;
 use store::Store;
 
 /// Pushes under way at once, as many as the platform allows an app by default.
@@ -38,18 +42,28 @@ pub(crate) struct Spec {
     /// The database.
     pub(crate) path: PathBuf,
     pub(crate) encrypt_key: String,
-    /// Where the one app listens.
-    pub(crate) endpoint: SocketAddr,
+    /// Where the one app listens; without it, it connects.
+    pub(crate) endpoint: Option<SocketAddr>,
 }
 
 struct Bare {
-    store: Store,
-    encrypt_key: Secret,
-    endpoint: SocketAddr,
+    store: Arc<Store>,
     app_id: AppId,
     token: Secret,
-    idle: Mutex<Vec<Connection>>,
+    way: Way,
     pushes: Arc<Semaphore>,
+}
+
+/// How events are pushed.
+enum Way {
+    Webhook(Arc<Webhook>),
+    Socket(Socket),
+}
+
+struct Webhook {
+    encrypt_key: Secret,
+    endpoint: SocketAddr,
+    idle: Mutex<Vec<Connection>>,
     nonce: AtomicU64,
 }
 
@@ -65,26 +79,50 @@ struct Published<'a> {
 
 /// Runs on as many threads as the platform does.
 pub(super) fn run(spec: &Spec) -> Result<()> {
-    let bare = Arc::new(Bare {
-        store: Store::open(&spec.path)?,
-        encrypt_key: spec.encrypt_key.as_str().into(),
-        endpoint: spec.endpoint,
-        app_id: AppId::mint([1; 8]),
-        token: "the bench's token".into(),
-        idle: Mutex::default(),
-        pushes: Arc::new(Semaphore::new(PUSHES_MAX)),
-        nonce: AtomicU64::new(0),
-    });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let (store, pushes) = (Arc::new(Store::open(&spec.path)?), Arc::new(Semaphore::new(PUSHES_MAX)));
+        let way = match spec.endpoint {
+            Some(endpoint) => Way::Webhook(Arc::new(Webhook {
+                encrypt_key: spec.encrypt_key.as_str().into(),
+                endpoint,
+                idle: Mutex::default(),
+                nonce: AtomicU64::new(0),
+            })),
+            None => {
+                let (store, pushes) = (Arc::clone(&store), Arc::clone(&pushes));
+                let taken = move |seq| {
+                    store.settle(seq, true);
+                    pushes.add_permits(1);
+                };
+                Way::Socket(Socket::listen(taken).await?)
+            }
+        };
+        let bare = Arc::new(Bare {
+            store,
+            app_id: AppId::mint([1; 8]),
+            token: "the bench's token".into(),
+            way,
+            pushes,
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         say(&listener.local_addr()?)?;
-        let router = Router::new().route(PUBLISH_PATH, post(publish)).with_state(bare);
+        let router = Router::new()
+            .route(PUBLISH_PATH, post(publish))
+            .route(ENDPOINT_PATH, post(endpoint))
+            .with_state(bare);
         tokio::select! {
             served = axum::serve(listener, router) => Ok(served?),
             ended = empty::until_told() => ended,
         }
     })
+}
+
+async fn endpoint(State(bare): State<Arc<Bare>>) -> Result<Vec<u8>, StatusCode> {
+    match &bare.way {
+        Way::Socket(socket) => Ok(socket.reply()),
+        Way::Webhook(_) => Err(StatusCode::NOT_FOUND),
+    }
 }
 
 async fn publish(State(bare): State<Arc<Bare>>, body: Bytes) -> StatusCode {
@@ -95,7 +133,7 @@ async fn publish(State(bare): State<Arc<Bare>>, body: Bytes) -> StatusCode {
 }
 
 impl Bare {
-    async fn take(self: &Arc<Self>, body: &[u8]) -> Result<()> {
+    async fn take(&self, body: &[u8]) -> Result<()> {
         let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let events = lines
             .map(serde_json::from_slice)
@@ -106,12 +144,22 @@ impl Bare {
         let first = self.store.accept(rows.collect()).await?;
         for (seq, event) in (first..).zip(&events) {
             let permit = Arc::clone(&self.pushes).acquire_owned().await?;
-            let (bare, envelope) = (Arc::clone(self), self.envelope(event));
-            tokio::spawn(async move {
-                let pushed = bare.push(&envelope).await;
-                bare.store.settle(seq, pushed.is_ok());
-                drop(permit);
-            });
+            let envelope = self.envelope(event);
+            match &self.way {
+                Way::Socket(socket) => {
+                    // Its ack gives it back.
+                    permit.forget();
+                    socket.push(seq, envelope)?;
+                }
+                Way::Webhook(webhook) => {
+                    let (store, webhook) = (Arc::clone(&self.store), Arc::clone(webhook));
+                    tokio::spawn(async move {
+                        let pushed = webhook.push(&envelope).await;
+                        store.settle(seq, pushed.is_ok());
+                        drop(permit);
+                    });
+                }
+            }
         }
         Ok(())
     }
@@ -127,7 +175,9 @@ impl Bare {
         };
         write_v2(&header, event.event.get().as_bytes())
     }
+}
 
+impl Webhook {
     async fn push(&self, envelope: &[u8]) -> Result<()> {
         let nonce = self.nonce.fetch_add(1, Ordering::Relaxed).to_string();
         let body = seal_body(envelope, &self.encrypt_key, [7; 16]);

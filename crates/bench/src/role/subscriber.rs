@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use http::Uri;
 use larkspur_wire::ack::Ack;
 use larkspur_wire::endpoint::{ENDPOINT_PATH, EndpointReply, EndpointRequest, SERVICE_ID};
 use larkspur_wire::envelope::Incoming;
@@ -123,7 +124,10 @@ async fn open(address: SocketAddr, client: &Client) -> Result<Socket> {
         EndpointReply::Connect { url, .. } => url,
         EndpointReply::Refused { code, msg } => bail!("the endpoint answered {code}: {msg}"),
     };
-    let stream = TcpStream::connect(address).await?;
+    let uri: Uri = url.expose().parse()?;
+    // The bare floor has a port of its own for it, and a platform may be known by a name only.
+    let port = uri.port_u16().unwrap_or(address.port());
+    let stream = TcpStream::connect((address.ip(), port)).await?;
     stream.set_nodelay(true)?;
     // Small, for there may be thousands.
     let config = WebSocketConfig::default().read_buffer_size(16 * 1024);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use larkspur_wire::TimestampMs;
 
+use super::brisk::Brisk;
 use super::pace::Pace;
 use super::window::{Ending, Window};
 use super::{Now, QUEUE_MAX};
@@ -13,6 +14,10 @@ use super::{Now, QUEUE_MAX};
 const FAILURES_MAX: u32 = 100;
 /// How many a second then.
 const AILING_PER_SECOND: u32 = 20;
+
+/// A backlog on disk that is no older than this, in milliseconds, came of a moment's rush or rest, and is gone soon when
+/// little is added to it.
+const RUSH_MS: i64 = 10_000;
 
 /// How much of an app's backlog may go at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +57,11 @@ pub(super) struct Lane<T> {
     pub(super) claiming: bool,
     pub(super) listed: Listed,
     /// Nobody waits for room here.
-    pub(super) is_slow: bool,
+    is_slow: bool,
     is_waited_for: bool,
     failures: u32,
     window: Window,
+    brisk: Brisk,
     pace: Pace,
 }
 
@@ -74,6 +80,7 @@ impl<T> Lane<T> {
             is_waited_for: false,
             failures: 0,
             window: Window::new(),
+            brisk: Brisk::default(),
             pace: Pace::default(),
         }
     }
@@ -157,14 +164,17 @@ impl<T> Lane<T> {
     }
 
     /// Answers what is to be pushed now: a wider window has one slot more.
-    pub(super) fn ended(&mut self, ending: Ending) -> [Option<T>; 2] {
+    pub(super) fn ended(&mut self, ending: Ending, elapsed: Duration) -> [Option<T>; 2] {
         let limit = self.limits.in_flight;
         self.failures = match ending {
             Ending::Taken => 0,
             Ending::Refused | Ending::Strained => self.failures.saturating_add(1),
         };
         match ending {
-            Ending::Taken => self.window.widen(self.in_flight, limit),
+            Ending::Taken => {
+                self.window.widen(self.in_flight, limit);
+                self.is_slow &= !self.brisk.took(elapsed);
+            }
             Ending::Refused => {}
             Ending::Strained => self.window.narrow(limit),
         }
@@ -198,16 +208,35 @@ impl<T> Lane<T> {
         self.window.rest(self.in_flight, elapsed);
     }
 
+    /// Whether rows on disk come before anything new.
+    pub(super) fn is_behind(&self, now: Now) -> bool {
+        self.claiming || self.next_due.is_some_and(|at| at <= now.clock)
+    }
+
+    /// Whether it will not be behind for long. What is claimed costs more than what is pushed at once, so that it might
+    /// never catch up with producers that do not wait.
+    fn is_catching_up(&self, now: Now) -> bool {
+        let oldest = self.next_due.unwrap_or(now.clock);
+        self.brisk.is(now.elapsed) && now.clock.0.saturating_sub(oldest.0) <= RUSH_MS
+    }
+
     /// Whether room will come soon: the app takes what it gets, and so far nobody waited in vain.
-    pub(super) fn wait_for_room(&mut self) -> bool {
-        let soon = !self.is_slow && self.failures == 0 && !self.limits.paused && self.rate().is_none();
+    pub(super) fn wait_for_room(&mut self, now: Now) -> bool {
+        let is_well = !self.is_slow && self.failures == 0 && !self.limits.paused && self.rate().is_none();
+        let soon = is_well && (!self.is_behind(now) || self.is_catching_up(now));
         self.is_waited_for |= soon;
         soon
     }
 
+    /// Somebody waited for room in vain. Nobody is to do so any more, unless the app takes what it gets fast all the same.
+    pub(super) fn waited_in_vain(&mut self, now: Now) {
+        self.is_slow = !self.brisk.is(now.elapsed);
+    }
+
     /// Whether those who wait for room are to look now.
-    pub(super) fn eases(&mut self) -> bool {
-        self.is_waited_for && self.has_room_for_a_batch(Some(true)) && std::mem::take(&mut self.is_waited_for)
+    pub(super) fn eases(&mut self, now: Now) -> bool {
+        let has_room = !self.is_behind(now) && self.has_room_for_a_batch(Some(true));
+        self.is_waited_for && has_room && std::mem::take(&mut self.is_waited_for)
     }
 
     pub(super) fn recovered(&mut self) {

@@ -235,16 +235,69 @@ fn room_comes_soon_where_an_app_takes_what_it_gets() {
     assert!(!scheduler.eases());
 }
 
+/// An app whose lane is full and that has taken so many just now.
+fn full(scheduler: &mut Scheduler<u32>, to: &AppId, n_taken: usize, at: Now) {
+    while publish(scheduler, to, 0, at).is_ok() {}
+    for _ in 0..n_taken {
+        scheduler.ended(to, 1, TAKEN, at);
+        publish(scheduler, to, 0, at).unwrap();
+    }
+}
+
+#[test]
+fn little_is_added_to_the_backlog_of_an_app_that_takes_it_fast() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
+    full(&mut scheduler, &to, 256, at);
+    scheduler.due(&to, AT, at);
+    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
+    scheduler.waited_in_vain(&to, at);
+    assert_eq!(scheduler.reserve(&to, at), Place::Soon, "the next one waits, too");
+    for _ in 0..QUEUE_MAX / 2 {
+        scheduler.ended(&to, 1, TAKEN, at);
+    }
+    assert!(!scheduler.eases(), "it has room, but what is due comes first");
+    let (_, wanted) = scheduler.claims(at)[0];
+    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
+    scheduler.claimed(&to, wanted, vec![(7, 1)], None, at);
+    assert!(scheduler.eases());
+    assert_eq!(scheduler.reserve(&to, at), Place::Reserved);
+}
+
+#[test]
+fn nobody_waits_for_an_old_backlog_nor_for_that_of_an_app_that_takes_few() {
+    for (n_taken, at, expected) in [
+        (256, AT.0 + 10_000, Place::Soon),
+        (256, AT.0 + 10_001, Place::OnDisk),
+        (255, AT.0, Place::OnDisk),
+    ] {
+        let (mut scheduler, to) = (scheduler(), app(1));
+        full(&mut scheduler, &to, n_taken, now(AT.0, 0));
+        scheduler.due(&to, AT, now(AT.0, 0));
+        assert_eq!(scheduler.reserve(&to, now(at, 0)), expected);
+    }
+}
+
+#[test]
+fn an_app_that_was_slow_is_waited_for_again_once_it_takes_what_it_gets_fast() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(0, 9_000));
+    full(&mut scheduler, &to, 0, at);
+    scheduler.waited_in_vain(&to, at);
+    full(&mut scheduler, &to, 256, at);
+    assert_eq!(scheduler.reserve(&to, at), Place::OnDisk, "that took it nine seconds");
+    full(&mut scheduler, &to, 256, at);
+    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
+}
+
 #[test]
 fn nobody_waits_for_an_app_that_fails_or_that_is_slow() {
-    let (mut scheduler, at) = (scheduler(), now(0, 0));
+    let (mut scheduler, at) = (scheduler(), now(0, 9_000));
     for to in [app(1), app(2)] {
         while publish(&mut scheduler, &to, 0, at).is_ok() {}
     }
     scheduler.ended(&app(1), 1, Ending::Refused, at);
     publish(&mut scheduler, &app(1), 0, at).unwrap();
     assert_eq!(scheduler.reserve(&app(1), at), Place::OnDisk);
-    scheduler.mark_slow(&app(2));
+    scheduler.waited_in_vain(&app(2), at);
     assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
     for _ in 0..QUEUE_MAX / 2 {
         scheduler.ended(&app(2), 1, TAKEN, at);
