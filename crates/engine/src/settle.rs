@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::Engine;
 
 /// One commit takes this many.
-const BATCH_MAX: usize = 512;
+const BATCH_MAX: usize = 2_048;
 /// What ended this long ago at most is written down with what ends meanwhile: nobody waits for it, and a commit of each
 /// would cost more than the push.
 const GATHER: Duration = Duration::from_millis(5);
@@ -36,7 +36,7 @@ pub(crate) async fn run(engine: Engine, mut waiting: mpsc::Receiver<Settled>, se
                 continue;
             }
         }
-        if !batch.iter().any(|one| one.settlement.in_order) {
+        if batch.len() < BATCH_MAX && !batch.iter().any(|one| one.settlement.in_order) {
             tokio::select! {
                 () = sleep(GATHER) => {}
                 () = settled.cancelled() => {}

@@ -6,6 +6,7 @@
 
 mod brisk;
 mod lane;
+mod memory;
 mod pace;
 #[cfg(test)]
 mod tests;
@@ -21,13 +22,10 @@ pub use lane::LaneLimits;
 pub use window::Ending;
 
 use lane::{Lane, Listed};
+use memory::{Memory, Room};
 
 /// Deliveries held in memory beyond those being pushed, for one app.
 const QUEUE_MAX: usize = 1_000;
-/// Deliveries held in memory for all apps together; beyond it each app holds only what it is pushing.
-const HELD_MAX: usize = 20_000;
-/// Payloads held in memory together, about; beyond it everything new stays on disk.
-const HELD_BYTES_MAX: usize = 128 << 20;
 /// One round claims this many rows for all apps together, so that it does not hold up what is being accepted.
 const CLAIMS_MAX: usize = 512;
 
@@ -72,8 +70,7 @@ pub struct Scheduler<T> {
     paced: BTreeSet<(Duration, AppId)>,
     /// Lanes that have room themselves, but memory has none for them.
     starved: BTreeSet<AppId>,
-    held: usize,
-    held_bytes: usize,
+    memory: Memory,
     eases: bool,
 }
 
@@ -86,8 +83,7 @@ impl<T> Scheduler<T> {
             timeline: BTreeSet::new(),
             paced: BTreeSet::new(),
             starved: BTreeSet::new(),
-            held: 0,
-            held_bytes: 0,
+            memory: Memory::default(),
             eases: false,
         }
     }
@@ -105,10 +101,8 @@ impl<T> Scheduler<T> {
         };
         self.unlist(app, &mut lane);
         let queued = std::mem::take(&mut lane.queue);
-        self.held = self.held.saturating_sub(queued.len());
-        self.held_bytes = self
-            .held_bytes
-            .saturating_sub(queued.iter().map(|(_, bytes)| bytes).sum());
+        self.memory
+            .release(queued.len(), queued.iter().map(|(_, bytes)| bytes).sum());
         if lane.held() > 0 {
             lane.next_due = None;
             self.lanes.insert(app.clone(), lane);
@@ -118,12 +112,12 @@ impl<T> Scheduler<T> {
 
     /// Asks for a place for a new delivery of the app.
     pub fn reserve(&mut self, app: &AppId, now: Now) -> Place {
-        let has_room_for_all = self.has_room_for_all();
+        let (room, is_rushed) = (self.memory.room(), self.memory.is_rushed(now.elapsed));
         let limits = self.limits;
         let lane = self.lanes.entry(app.clone()).or_insert_with(|| Lane::new(limits));
         // Nothing overtakes what is due on disk.
-        if lane.is_behind(now) || lane.room(has_room_for_all) == 0 {
-            let soon = has_room_for_all == Some(true) && lane.wait_for_room(now);
+        if lane.is_behind(now) || lane.room(room) == 0 {
+            let soon = (room == Room::Queues || is_rushed) && lane.wait_for_room(is_rushed, now);
             return if soon { Place::Soon } else { Place::OnDisk };
         }
         if !lane.take(1, now.elapsed) {
@@ -131,14 +125,16 @@ impl<T> Scheduler<T> {
         }
         lane.rest(now.elapsed);
         lane.reserved += 1;
-        self.held += 1;
+        self.memory.hold(1);
         Place::Reserved
     }
 
-    /// Somebody waited for room in vain. Unless the app takes what it gets fast all the same, nobody is to wait for it any
-    /// more until it does, or has taken everything that memory holds for it.
+    /// Somebody waited for room in vain. Unless the app takes what it gets fast all the same, or memory is full of what
+    /// others take fast, nobody is to wait for it any more until it does, or has taken everything that memory holds for
+    /// it.
     pub fn waited_in_vain(&mut self, app: &AppId, now: Now) {
-        if let Some(lane) = self.lanes.get_mut(app) {
+        let is_rushed = self.memory.is_rushed(now.elapsed);
+        if let Some(lane) = self.lanes.get_mut(app).filter(|_| !is_rushed) {
             lane.waited_in_vain(now);
         }
     }
@@ -150,16 +146,17 @@ impl<T> Scheduler<T> {
 
     /// Gives places back that were reserved and are not needed.
     pub fn give_back(&mut self, app: &AppId, now: Now) {
-        self.held = self.held.saturating_sub(1);
+        self.memory.release(1, 0);
         self.change(app, now, |lane| {
             lane.reserved = lane.reserved.saturating_sub(1);
             lane.refund(1);
         });
+        self.feed(now);
     }
 
     /// A delivery takes the place reserved for it. Answers it back when it is to be pushed now.
     pub fn enter(&mut self, app: &AppId, delivery: T, bytes: usize) -> Option<T> {
-        self.held_bytes = self.held_bytes.saturating_add(bytes);
+        self.memory.fill(bytes);
         let limits = self.limits;
         let lane = self.lanes.entry(app.clone()).or_insert_with(|| Lane::new(limits));
         lane.reserved = lane.reserved.saturating_sub(1);
@@ -180,16 +177,16 @@ impl<T> Scheduler<T> {
         let share = (CLAIMS_MAX / apps.len().max(1)).max(1);
         let mut claims = Vec::with_capacity(apps.len());
         for app in apps {
-            let has_room_for_all = self.has_room_for_all();
+            let room = self.memory.room();
             let Some(mut lane) = self.lanes.remove(&app) else {
                 continue;
             };
             self.unlist(&app, &mut lane);
-            let wanted = lane.room(has_room_for_all).min(share).min(lane.allowed(now.elapsed));
+            let wanted = lane.room(room).min(share).min(lane.allowed(now.elapsed));
             if wanted > 0 && lane.take(wanted, now.elapsed) {
                 lane.rest(now.elapsed);
                 lane.reserved += wanted;
-                self.held += wanted;
+                self.memory.hold(wanted);
                 (lane.claiming, lane.heard) = (true, None);
                 claims.push((app.clone(), wanted));
             }
@@ -209,8 +206,8 @@ impl<T> Scheduler<T> {
         now: Now,
     ) -> Vec<T> {
         let unused = wanted.saturating_sub(found.len());
-        self.held = self.held.saturating_sub(unused);
-        self.held_bytes += found.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        self.memory.release(unused, 0);
+        self.memory.fill(found.iter().map(|(_, bytes)| bytes).sum());
         let mut start = Vec::new();
         self.change(app, now, |lane| {
             lane.reserved = lane.reserved.saturating_sub(wanted);
@@ -222,14 +219,17 @@ impl<T> Scheduler<T> {
                 .filter_map(|(delivery, bytes)| lane.start_or_queue(delivery, bytes))
                 .collect();
         });
+        self.feed(now);
         start
     }
 
     /// A push ended. Answers the app's next deliveries, to be pushed now: one for its slot, and one more when the app can
     /// take more.
     pub fn ended(&mut self, app: &AppId, bytes: usize, ending: Ending, now: Now) -> [Option<T>; 2] {
-        self.held = self.held.saturating_sub(1);
-        self.held_bytes = self.held_bytes.saturating_sub(bytes);
+        self.memory.release(1, bytes);
+        if ending == Ending::Taken {
+            self.memory.took(now.elapsed);
+        }
         let mut next = [None, None];
         self.change(app, now, |lane| {
             next = lane.ended(ending, now.elapsed);
@@ -238,9 +238,11 @@ impl<T> Scheduler<T> {
         next
     }
 
-    /// Lets the lanes that memory had no room for claim again, once there is plenty.
+    /// Lets the lanes that memory had no room for claim again, once there is plenty, and whoever waits look.
     fn feed(&mut self, now: Now) {
-        if self.held < HELD_MAX / 4 * 3 && self.held_bytes < HELD_BYTES_MAX / 4 * 3 {
+        let (has_plenty, had_not) = self.memory.has_plenty();
+        self.eases |= had_not;
+        if has_plenty {
             for app in std::mem::take(&mut self.starved) {
                 self.change(&app, now, |lane| lane.listed = Listed::Nowhere);
             }
@@ -260,10 +262,6 @@ impl<T> Scheduler<T> {
         }
     }
 
-    fn has_room_for_all(&self) -> Option<bool> {
-        (self.held_bytes < HELD_BYTES_MAX).then_some(self.held < HELD_MAX)
-    }
-
     /// Changes a lane, lists it anew, and sees whether it has got room that somebody waits for.
     fn change(&mut self, app: &AppId, now: Now, change: impl FnOnce(&mut Lane<T>)) {
         let (app, mut lane) = match self.lanes.remove_entry(app) {
@@ -271,7 +269,7 @@ impl<T> Scheduler<T> {
             None => (app.clone(), Lane::new(self.limits)),
         };
         change(&mut lane);
-        self.eases |= lane.eases(now);
+        self.eases |= lane.eases(self.memory.room(), now);
         self.unlist(&app, &mut lane);
         self.list(&app, &mut lane, now);
         self.lanes.insert(app, lane);
@@ -287,7 +285,7 @@ impl<T> Scheduler<T> {
     }
 
     fn list(&mut self, app: &AppId, lane: &mut Lane<T>, now: Now) {
-        lane.listed = lane.place(self.has_room_for_all(), now);
+        lane.listed = lane.place(self.memory.room(), now);
         match lane.listed {
             Listed::Nowhere => {}
             Listed::Due(at) => drop(self.timeline.insert((at, app.clone()))),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use larkspur_wire::TimestampMs;
 
 use super::brisk::Brisk;
+use super::memory::Room;
 use super::pace::Pace;
 use super::window::{Ending, Window};
 use super::{Now, QUEUE_MAX};
@@ -101,21 +102,20 @@ impl<T> Lane<T> {
         }
     }
 
-    /// What may be held. The argument says whether memory has room for anything, and if so, for queues too. An app in
-    /// trouble has no queue: it would not get shorter.
-    fn capacity(&self, room_for_all: Option<bool>) -> usize {
+    /// What may be held where memory has this room. An app in trouble has no queue: it would not get shorter.
+    fn capacity(&self, room: Room) -> usize {
         let max = self.limits.in_flight;
-        match room_for_all {
-            None => 0,
-            Some(_) if self.limits.paused => 0,
-            Some(_) if self.is_ailing() => 1,
-            Some(true) if !self.window.is_narrow(max) => max + QUEUE_MAX,
-            Some(_) => max,
+        match room {
+            Room::Nothing => 0,
+            _ if self.limits.paused => 0,
+            _ if self.is_ailing() => 1,
+            Room::Queues if !self.window.is_narrow(max) => max + QUEUE_MAX,
+            Room::Queues | Room::Slots => max,
         }
     }
 
-    pub(super) fn room(&self, room_for_all: Option<bool>) -> usize {
-        self.capacity(room_for_all).saturating_sub(self.held())
+    pub(super) fn room(&self, room: Room) -> usize {
+        self.capacity(room).saturating_sub(self.held())
     }
 
     /// Pushes begun in a second, and how many of them may come at once.
@@ -215,15 +215,16 @@ impl<T> Lane<T> {
 
     /// Whether it will not be behind for long. What is claimed costs more than what is pushed at once, so that it might
     /// never catch up with producers that do not wait.
-    fn is_catching_up(&self, now: Now) -> bool {
+    fn is_catching_up(&self, is_rushed: bool, now: Now) -> bool {
         let oldest = self.next_due.unwrap_or(now.clock);
-        self.brisk.is(now.elapsed) && now.clock.0.saturating_sub(oldest.0) <= RUSH_MS
+        (is_rushed || self.brisk.is(now.elapsed)) && now.clock.0.saturating_sub(oldest.0) <= RUSH_MS
     }
 
-    /// Whether room will come soon: the app takes what it gets, and so far nobody waited in vain.
-    pub(super) fn wait_for_room(&mut self, now: Now) -> bool {
+    /// Whether room will come soon: the app takes what it gets, and so far nobody waited in vain. `is_rushed` says that it
+    /// is memory that has none, since all apps together take much.
+    pub(super) fn wait_for_room(&mut self, is_rushed: bool, now: Now) -> bool {
         let is_well = !self.is_slow && self.failures == 0 && !self.limits.paused && self.rate().is_none();
-        let soon = is_well && (!self.is_behind(now) || self.is_catching_up(now));
+        let soon = is_well && (!self.is_behind(now) || self.is_catching_up(is_rushed, now));
         self.is_waited_for |= soon;
         soon
     }
@@ -234,8 +235,8 @@ impl<T> Lane<T> {
     }
 
     /// Whether those who wait for room are to look now.
-    pub(super) fn eases(&mut self, now: Now) -> bool {
-        let has_room = !self.is_behind(now) && self.has_room_for_a_batch(Some(true));
+    pub(super) fn eases(&mut self, room: Room, now: Now) -> bool {
+        let has_room = !self.is_behind(now) && self.has_room_for_a_batch(room);
         self.is_waited_for && has_room && std::mem::take(&mut self.is_waited_for)
     }
 
@@ -245,17 +246,17 @@ impl<T> Lane<T> {
     }
 
     /// A lane that is nearly full is not worth a claim.
-    fn has_room_for_a_batch(&self, room_for_all: Option<bool>) -> bool {
-        self.room(room_for_all) >= (self.capacity(room_for_all) / 4).max(1)
+    fn has_room_for_a_batch(&self, room: Room) -> bool {
+        self.room(room) >= (self.capacity(room) / 4).max(1)
     }
 
     /// Where to list it.
-    pub(super) fn place(&self, room_for_all: Option<bool>, now: Now) -> Listed {
+    pub(super) fn place(&self, room: Room, now: Now) -> Listed {
         let Some(due_at) = self.next_due.filter(|_| !self.claiming) else {
             return Listed::Nowhere;
         };
-        if !self.has_room_for_a_batch(room_for_all) {
-            let starved = self.has_room_for_a_batch(Some(true));
+        if !self.has_room_for_a_batch(room) {
+            let starved = self.has_room_for_a_batch(Room::Queues);
             return if starved { Listed::Starved } else { Listed::Nowhere };
         }
         if due_at > now.clock {

@@ -1,3 +1,6 @@
+mod waiting;
+
+use super::memory::{BYTES_MAX, HELD_MAX};
 use super::*;
 
 const AT: TimestampMs = TimestampMs(1_000);
@@ -43,7 +46,7 @@ fn so_many_are_pushed_at_once_and_the_next_when_one_ends() {
     assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [Some(3), None]);
     assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [None, None]);
     assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [None, None]);
-    assert_eq!(scheduler.held, 0);
+    assert_eq!(scheduler.memory.held, 0);
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn nothing_new_overtakes_what_is_due_on_disk() {
     assert_eq!(scheduler.claimed(&to, CLAIMS_MAX, found, None, now(AT.0, 0)), [5, 6]);
     assert_eq!(publish(&mut scheduler, &to, 8, now(AT.0, 0)), Ok(None));
     assert_eq!(scheduler.ended(&to, 1, TAKEN, now(AT.0, 0)), [Some(7), None]);
-    assert_eq!(scheduler.held, 3);
+    assert_eq!(scheduler.memory.held, 3);
 }
 
 #[test]
@@ -184,10 +187,10 @@ fn a_paused_app_is_pushed_nothing_until_it_goes_on() {
 fn lanes_that_memory_had_no_room_for_are_claimed_when_it_has() {
     let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
     assert_eq!(scheduler.reserve(&app(1), at), Place::Reserved);
-    assert_eq!(scheduler.enter(&app(1), 1, HELD_BYTES_MAX), Some(1));
+    assert_eq!(scheduler.enter(&app(1), 1, BYTES_MAX), Some(1));
     scheduler.due(&app(2), AT, at);
     assert_eq!(scheduler.claims(at), []);
-    scheduler.ended(&app(1), HELD_BYTES_MAX, TAKEN, at);
+    scheduler.ended(&app(1), BYTES_MAX, TAKEN, at);
     assert_eq!(scheduler.claims(at).len(), 1);
 }
 
@@ -200,12 +203,12 @@ fn an_app_that_is_removed_leaves_nothing_behind_once_its_pushes_have_ended() {
     assert_eq!(scheduler.reserve(&to, at), Place::Reserved);
     scheduler.due(&to, AT, at);
     assert_eq!(scheduler.remove(&to), [3, 4]);
-    assert_eq!((scheduler.claims(at), scheduler.held), (vec![], 3));
+    assert_eq!((scheduler.claims(at), scheduler.memory.held), (vec![], 3));
     scheduler.give_back(&to, at);
     for _ in 0..2 {
         assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [None, None]);
     }
-    assert_eq!((scheduler.held, scheduler.held_bytes), (0, 0));
+    assert_eq!((scheduler.memory.held, scheduler.memory.bytes), (0, 0));
 }
 
 #[test]
@@ -214,96 +217,10 @@ fn a_place_that_is_given_back_lets_a_full_lane_claim_again() {
     while scheduler.reserve(&to, at) == Place::Reserved {}
     scheduler.due(&to, AT, at);
     assert_eq!(scheduler.wake().clock, None);
-    while scheduler.held > 0 {
+    while scheduler.memory.held > 0 {
         scheduler.give_back(&to, at);
     }
     assert_eq!(scheduler.wake().clock, Some(AT));
-}
-
-#[test]
-fn room_comes_soon_where_an_app_takes_what_it_gets() {
-    let (mut scheduler, to, at) = (scheduler(), app(1), now(0, 0));
-    while publish(&mut scheduler, &to, 0, at).is_ok() {}
-    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
-    let mut n_ended = 0;
-    while !scheduler.eases() {
-        scheduler.ended(&to, 1, TAKEN, at);
-        n_ended += 1;
-    }
-    assert_eq!(n_ended, (QUEUE_MAX + LIMITS.in_flight) / 4);
-    assert_eq!(scheduler.reserve(&to, at), Place::Reserved);
-    assert!(!scheduler.eases());
-}
-
-/// An app whose lane is full and that has taken so many just now.
-fn full(scheduler: &mut Scheduler<u32>, to: &AppId, n_taken: usize, at: Now) {
-    while publish(scheduler, to, 0, at).is_ok() {}
-    for _ in 0..n_taken {
-        scheduler.ended(to, 1, TAKEN, at);
-        publish(scheduler, to, 0, at).unwrap();
-    }
-}
-
-#[test]
-fn little_is_added_to_the_backlog_of_an_app_that_takes_it_fast() {
-    let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
-    full(&mut scheduler, &to, 256, at);
-    scheduler.due(&to, AT, at);
-    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
-    scheduler.waited_in_vain(&to, at);
-    assert_eq!(scheduler.reserve(&to, at), Place::Soon, "the next one waits, too");
-    for _ in 0..QUEUE_MAX / 2 {
-        scheduler.ended(&to, 1, TAKEN, at);
-    }
-    assert!(!scheduler.eases(), "it has room, but what is due comes first");
-    let (_, wanted) = scheduler.claims(at)[0];
-    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
-    scheduler.claimed(&to, wanted, vec![(7, 1)], None, at);
-    assert!(scheduler.eases());
-    assert_eq!(scheduler.reserve(&to, at), Place::Reserved);
-}
-
-#[test]
-fn nobody_waits_for_an_old_backlog_nor_for_that_of_an_app_that_takes_few() {
-    for (n_taken, at, expected) in [
-        (256, AT.0 + 10_000, Place::Soon),
-        (256, AT.0 + 10_001, Place::OnDisk),
-        (255, AT.0, Place::OnDisk),
-    ] {
-        let (mut scheduler, to) = (scheduler(), app(1));
-        full(&mut scheduler, &to, n_taken, now(AT.0, 0));
-        scheduler.due(&to, AT, now(AT.0, 0));
-        assert_eq!(scheduler.reserve(&to, now(at, 0)), expected);
-    }
-}
-
-#[test]
-fn an_app_that_was_slow_is_waited_for_again_once_it_takes_what_it_gets_fast() {
-    let (mut scheduler, to, at) = (scheduler(), app(1), now(0, 9_000));
-    full(&mut scheduler, &to, 0, at);
-    scheduler.waited_in_vain(&to, at);
-    full(&mut scheduler, &to, 256, at);
-    assert_eq!(scheduler.reserve(&to, at), Place::OnDisk, "that took it nine seconds");
-    full(&mut scheduler, &to, 256, at);
-    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
-}
-
-#[test]
-fn nobody_waits_for_an_app_that_fails_or_that_is_slow() {
-    let (mut scheduler, at) = (scheduler(), now(0, 9_000));
-    for to in [app(1), app(2)] {
-        while publish(&mut scheduler, &to, 0, at).is_ok() {}
-    }
-    scheduler.ended(&app(1), 1, Ending::Refused, at);
-    publish(&mut scheduler, &app(1), 0, at).unwrap();
-    assert_eq!(scheduler.reserve(&app(1), at), Place::OnDisk);
-    scheduler.waited_in_vain(&app(2), at);
-    assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
-    for _ in 0..QUEUE_MAX / 2 {
-        scheduler.ended(&app(2), 1, TAKEN, at);
-    }
-    while publish(&mut scheduler, &app(2), 0, at).is_ok() {}
-    assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
 }
 
 /// Pushes as many as go at once, and answers how many that are.
@@ -362,7 +279,7 @@ fn an_app_in_trouble_has_no_queue_in_memory() {
     let (mut scheduler, to, at) = (wide(), app(1), now(0, 0));
     assert_eq!(burst(&mut scheduler, &to, 99, at), 8);
     assert_eq!(scheduler.ended(&to, 1, Ending::Strained, at), [None, None]);
-    assert_eq!(scheduler.held, 98);
+    assert_eq!(scheduler.memory.held, 98);
     let fits = (0..10).filter(|n| publish(&mut scheduler, &to, *n, at).is_ok());
     assert_eq!(fits.count(), 2);
 }
