@@ -129,13 +129,12 @@ impl<T> Scheduler<T> {
         Place::Reserved
     }
 
-    /// Somebody waited for room in vain. Unless the app takes what it gets fast all the same, or memory is full of what
-    /// others take fast, nobody is to wait for it any more until it does, or has taken everything that memory holds for
-    /// it.
+    /// Somebody waited for room in vain. Unless the app takes what it gets fast all the same, or its share of what all
+    /// apps take, nobody is to wait for it any more until it does, or has taken everything that memory holds for it.
     pub fn waited_in_vain(&mut self, app: &AppId, now: Now) {
         let is_rushed = self.memory.is_rushed(now.elapsed);
-        if let Some(lane) = self.lanes.get_mut(app).filter(|_| !is_rushed) {
-            lane.waited_in_vain(now);
+        if let Some(lane) = self.lanes.get_mut(app) {
+            lane.waited_in_vain(is_rushed, now);
         }
     }
 

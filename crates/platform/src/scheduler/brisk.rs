@@ -12,12 +12,14 @@ pub(super) struct Brisk {
     taken: u32,
     since: Duration,
     until: Duration,
+    last: Option<Duration>,
 }
 
 impl Brisk {
     /// It took one. Answers whether it has been found to be brisk just now.
     pub(super) fn took(&mut self, elapsed: Duration) -> bool {
         self.taken += 1;
+        self.last = Some(elapsed);
         if self.taken < TAKEN {
             return false;
         }
@@ -31,6 +33,11 @@ impl Brisk {
 
     pub(super) fn is(&self, elapsed: Duration) -> bool {
         elapsed < self.until
+    }
+
+    /// Whether it took anything lately.
+    pub(super) fn takes(&self, elapsed: Duration) -> bool {
+        self.last.is_some_and(|last| elapsed.saturating_sub(last) <= WITHIN)
     }
 }
 

@@ -229,9 +229,11 @@ impl<T> Lane<T> {
         soon
     }
 
-    /// Somebody waited for room in vain. Nobody is to do so any more, unless the app takes what it gets fast all the same.
-    pub(super) fn waited_in_vain(&mut self, now: Now) {
-        self.is_slow = !self.brisk.is(now.elapsed);
+    /// Somebody waited for room in vain. Nobody is to do so any more, unless the app takes what it gets fast all the same,
+    /// or takes its share of a rush.
+    pub(super) fn waited_in_vain(&mut self, is_rushed: bool, now: Now) {
+        let has_share = is_rushed && self.brisk.takes(now.elapsed);
+        self.is_slow = !has_share && !self.brisk.is(now.elapsed);
     }
 
     /// Whether those who wait for room are to look now.

@@ -90,7 +90,9 @@ async fn forgetful() -> (String, Arc<AtomicUsize>) {
             tokio::spawn(async move {
                 let mut request = [0; 4_096];
                 for n in 0..2 {
-                    assert!(stream.read(&mut request).await.unwrap() > 0, "the client hung up");
+                    if stream.read(&mut request).await.unwrap_or(0) == 0 {
+                        return;
+                    }
                     counted.fetch_add(1, Ordering::Relaxed);
                     if n == 0 {
                         stream
