@@ -170,8 +170,9 @@ impl Flights {
             eased.as_mut().enable();
             match self.scheduler().reserve(app, self.now(clock)) {
                 Place::Reserved => return true,
-                Place::OnDisk => return false,
-                Place::Soon => {}
+                // Nobody has waited for this app when the time went by for another.
+                Place::Soon if Deadline::now() < deadline => {}
+                Place::OnDisk | Place::Soon => return false,
             }
             if timeout_at(deadline, eased).await.is_err() {
                 self.scheduler().waited_in_vain(app, self.now(clock));

@@ -78,9 +78,9 @@ impl Engine {
                 Ok(true)
             }
             Err(error) => {
-                let mut scheduler = self.flights().scheduler();
                 for (app_id, limit) in &wanted {
-                    scheduler.claimed(app_id, *limit, Vec::new(), Some(now), self.flights().now(now));
+                    let at = self.flights().now(now);
+                    self.flights().claimed(app_id, *limit, Vec::new(), Some(now), at);
                 }
                 Err(error)
             }

@@ -4,10 +4,10 @@
 //! disk and is claimed when there is room. One app's trouble uses up its own lane only: a full lane of one never makes
 //! another wait, and an app that keeps failing is tried slowly until it takes something again.
 
-mod brisk;
 mod lane;
 mod memory;
 mod pace;
+mod rate;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -22,7 +22,7 @@ pub use lane::LaneLimits;
 pub use window::Ending;
 
 use lane::{Lane, Listed};
-use memory::{Memory, Room};
+use memory::Memory;
 
 /// Deliveries held in memory beyond those being pushed, for one app.
 const QUEUE_MAX: usize = 1_000;
@@ -43,7 +43,8 @@ pub struct Now {
 pub enum Place {
     /// It has its place, until it enters or gives the place back.
     Reserved,
-    /// Its app takes what it gets, only not as fast as it comes: [`Scheduler::eases`] says when to ask again.
+    /// Its app takes what it gets, only not as fast as it comes to it or to all apps: [`Scheduler::eases`] says when to ask
+    /// again.
     Soon,
     /// It belongs on disk, due at once.
     OnDisk,
@@ -112,12 +113,12 @@ impl<T> Scheduler<T> {
 
     /// Asks for a place for a new delivery of the app.
     pub fn reserve(&mut self, app: &AppId, now: Now) -> Place {
-        let (room, is_rushed) = (self.memory.room(), self.memory.is_rushed(now.elapsed));
+        let room = self.memory.room();
         let limits = self.limits;
         let lane = self.lanes.entry(app.clone()).or_insert_with(|| Lane::new(limits));
         // Nothing overtakes what is due on disk.
         if lane.is_behind(now) || lane.room(room) == 0 {
-            let soon = (room == Room::Queues || is_rushed) && lane.wait_for_room(is_rushed, now);
+            let soon = lane.wait_for_room(room, now);
             return if soon { Place::Soon } else { Place::OnDisk };
         }
         if !lane.take(1, now.elapsed) {
@@ -129,12 +130,12 @@ impl<T> Scheduler<T> {
         Place::Reserved
     }
 
-    /// Somebody waited for room in vain. Unless the app takes what it gets fast all the same, or its share of what all
-    /// apps take, nobody is to wait for it any more until it does, or has taken everything that memory holds for it.
+    /// Somebody waited for room in vain. Unless the app takes what it gets fast all the same, nobody is to wait for it any
+    /// more until it does, or has taken everything that memory holds for it.
     pub fn waited_in_vain(&mut self, app: &AppId, now: Now) {
-        let is_rushed = self.memory.is_rushed(now.elapsed);
+        let room = self.memory.room();
         if let Some(lane) = self.lanes.get_mut(app) {
-            lane.waited_in_vain(is_rushed, now);
+            lane.waited_in_vain(room, now);
         }
     }
 
@@ -226,9 +227,6 @@ impl<T> Scheduler<T> {
     /// take more.
     pub fn ended(&mut self, app: &AppId, bytes: usize, ending: Ending, now: Now) -> [Option<T>; 2] {
         self.memory.release(1, bytes);
-        if ending == Ending::Taken {
-            self.memory.took(now.elapsed);
-        }
         let mut next = [None, None];
         self.change(app, now, |lane| {
             next = lane.ended(ending, now.elapsed);
@@ -237,11 +235,10 @@ impl<T> Scheduler<T> {
         next
     }
 
-    /// Lets the lanes that memory had no room for claim again, once there is plenty, and whoever waits look.
+    /// Lets the lanes that memory had no room for claim again, once it has more, and whoever waits look.
     fn feed(&mut self, now: Now) {
-        let (has_plenty, had_not) = self.memory.has_plenty();
-        self.eases |= had_not;
-        if has_plenty {
+        if self.memory.eases() {
+            self.eases = true;
             for app in std::mem::take(&mut self.starved) {
                 self.change(&app, now, |lane| lane.listed = Listed::Nowhere);
             }

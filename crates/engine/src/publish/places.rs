@@ -11,6 +11,8 @@ use crate::engine::{Engine, LEASE};
 /// A request waits this long for room when an app takes what it gets, only not as fast: what is written as due and claimed
 /// again costs more, and a producer that waits is one that does not outrun its apps.
 const WAIT_MAX: Duration = Duration::from_millis(250);
+/// A request that holds so many places waits for no more: what it waits for may be what it holds.
+const WAITING_MAX: usize = 1_024;
 
 /// Places in memory for deliveries that are being accepted. Dropped with some left, because the producer went away or the
 /// store failed, it gives them back; what was stored all the same is pushed when its lease has run out.
@@ -33,6 +35,9 @@ impl<'a> Places<'a> {
     pub(super) async fn start(&mut self, app_id: &AppId, order_key: Option<&String>, now: TimestampMs) -> Start {
         if let Some(key) = order_key {
             return Start::InOrder { key: key.clone() };
+        }
+        if self.reserved.len() == WAITING_MAX {
+            self.deadline = Instant::now();
         }
         if !self.engine.flights().place(app_id, now, self.deadline).await {
             return Start::Due;

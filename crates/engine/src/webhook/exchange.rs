@@ -236,11 +236,12 @@ impl ExchangeError {
                     _ => {}
                 }
             }
-            if is_reset(link) {
+            let io = link.downcast_ref::<io::Error>();
+            if io.is_some_and(is_reset) {
                 return Cause::Closed;
             }
             // An I/O error hides the error that it wraps from `source`.
-            next = match link.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            next = match io.and_then(io::Error::get_ref) {
                 Some(inner) => Some(inner),
                 None => link.source(),
             };

@@ -27,7 +27,8 @@ use tower_service::Service;
 use super::Endpoint;
 use super::connector::Connector;
 
-/// Node's server closes a connection that was idle for 5 s; a push on one that is just closing would be lost.
+/// Node's server closes a connection that was idle for 5 s; a callback on one that is just closing would be lost, and a
+/// push made twice.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 /// How often connections that were idle for too long are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -156,15 +157,16 @@ impl Connection {
     }
 }
 
-/// Whether the other end closed the connection instead of answering.
+/// Whether the other end closed the connection before its answer was there.
 pub(super) fn is_hung_up(error: &hyper::Error) -> bool {
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.source().is_some_and(is_reset)
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    // TLS may end without its own goodbye.
+    let has_ended = io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof || is_reset(io));
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || has_ended
 }
 
-/// Whether the connection was reset.
-pub(super) fn is_reset(error: &(dyn Error + 'static)) -> bool {
-    let io = error.downcast_ref::<io::Error>();
-    io.is_some_and(|io| matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+pub(super) fn is_reset(io: &io::Error) -> bool {
+    matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 /// Idle connections by origin, the newest last.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use larkspur_wire::TimestampMs;
 
-use super::brisk::Brisk;
 use super::memory::Room;
 use super::pace::Pace;
+use super::rate::Rate;
 use super::window::{Ending, Window};
 use super::{Now, QUEUE_MAX};
 
@@ -16,6 +16,8 @@ const FAILURES_MAX: u32 = 100;
 /// How many a second then.
 const AILING_PER_SECOND: u32 = 20;
 
+/// An app that takes so many in a quarter of a second is waited for in any case.
+const BRISK: usize = 256;
 /// A backlog on disk that is no older than this, in milliseconds, came of a moment's rush or rest, and is gone soon when
 /// little is added to it.
 const RUSH_MS: i64 = 10_000;
@@ -62,7 +64,7 @@ pub(super) struct Lane<T> {
     is_waited_for: bool,
     failures: u32,
     window: Window,
-    brisk: Brisk,
+    taken: Rate,
     pace: Pace,
 }
 
@@ -81,7 +83,7 @@ impl<T> Lane<T> {
             is_waited_for: false,
             failures: 0,
             window: Window::new(),
-            brisk: Brisk::default(),
+            taken: Rate::default(),
             pace: Pace::default(),
         }
     }
@@ -173,7 +175,8 @@ impl<T> Lane<T> {
         match ending {
             Ending::Taken => {
                 self.window.widen(self.in_flight, limit);
-                self.is_slow &= !self.brisk.took(elapsed);
+                self.taken.took(elapsed);
+                self.is_slow &= !self.is_brisk(elapsed);
             }
             Ending::Refused => {}
             Ending::Strained => self.window.narrow(limit),
@@ -213,27 +216,45 @@ impl<T> Lane<T> {
         self.claiming || self.next_due.is_some_and(|at| at <= now.clock)
     }
 
-    /// Whether it will not be behind for long. What is claimed costs more than what is pushed at once, so that it might
-    /// never catch up with producers that do not wait.
-    fn is_catching_up(&self, is_rushed: bool, now: Now) -> bool {
-        let oldest = self.next_due.unwrap_or(now.clock);
-        (is_rushed || self.brisk.is(now.elapsed)) && now.clock.0.saturating_sub(oldest.0) <= RUSH_MS
+    /// Whether it takes what it gets so fast that waiting for it is worth it, although others waited in vain or it is
+    /// behind.
+    fn is_brisk(&self, elapsed: Duration) -> bool {
+        self.taken.lately(elapsed) >= BRISK
     }
 
-    /// Whether room will come soon: the app takes what it gets, and so far nobody waited in vain. `is_rushed` says that it
-    /// is memory that has none, since all apps together take much.
-    pub(super) fn wait_for_room(&mut self, is_rushed: bool, now: Now) -> bool {
+    /// Whether it takes so much of what it has within the time that a producer waits that it will have room by then.
+    fn drains(&self, elapsed: Duration) -> bool {
+        self.taken.lately(elapsed) >= (self.held().max(self.limits.in_flight) / 4).max(1)
+    }
+
+    /// Whether waiting for it is worth it. Where memory has no room for queues, it must take its share of what all take.
+    fn is_worth_waiting(&self, room: Room, elapsed: Duration) -> bool {
+        self.is_brisk(elapsed) || (room == Room::Slots && self.drains(elapsed))
+    }
+
+    /// Whether it will not be behind for long. What is claimed costs more than what is pushed at once, so that it might
+    /// never catch up with producers that do not wait.
+    fn is_catching_up(&self, room: Room, now: Now) -> bool {
+        let oldest = self.next_due.unwrap_or(now.clock);
+        self.is_worth_waiting(room, now.elapsed) && now.clock.0.saturating_sub(oldest.0) <= RUSH_MS
+    }
+
+    /// Whether room will come soon: the app takes what it gets, and so far nobody waited in vain.
+    pub(super) fn wait_for_room(&mut self, room: Room, now: Now) -> bool {
         let is_well = !self.is_slow && self.failures == 0 && !self.limits.paused && self.rate().is_none();
-        let soon = is_well && (!self.is_behind(now) || self.is_catching_up(is_rushed, now));
+        let in_time = match room {
+            Room::Queues => !self.is_behind(now) || self.is_catching_up(room, now),
+            Room::Slots => self.is_catching_up(room, now),
+            Room::Nothing => false,
+        };
+        let soon = is_well && in_time;
         self.is_waited_for |= soon;
         soon
     }
 
-    /// Somebody waited for room in vain. Nobody is to do so any more, unless the app takes what it gets fast all the same,
-    /// or takes its share of a rush.
-    pub(super) fn waited_in_vain(&mut self, is_rushed: bool, now: Now) {
-        let has_share = is_rushed && self.brisk.takes(now.elapsed);
-        self.is_slow = !has_share && !self.brisk.is(now.elapsed);
+    /// Somebody waited for room in vain. Nobody is to do so any more, unless the app takes what it gets fast all the same.
+    pub(super) fn waited_in_vain(&mut self, room: Room, now: Now) {
+        self.is_slow |= !self.is_worth_waiting(room, now.elapsed);
     }
 
     /// Whether those who wait for room are to look now.

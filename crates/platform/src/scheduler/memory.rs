@@ -1,9 +1,5 @@
 //! What all lanes hold together, and what there is still room for.
 
-use std::time::Duration;
-
-use super::brisk::Brisk;
-
 /// Deliveries held for all apps together; beyond it each app holds only what it may be pushed at once. More would only
 /// wait longer: two processors push so many in 0.15 to 0.5 s.
 pub(super) const HELD_MAX: usize = 8_192;
@@ -25,9 +21,9 @@ pub(super) enum Room {
 pub(super) struct Memory {
     pub(super) held: usize,
     pub(super) bytes: usize,
-    /// From being full until there is plenty of room again.
+    /// Each from reaching its limit until there is plenty of room again.
     is_full: bool,
-    brisk: Brisk,
+    is_heavy: bool,
 }
 
 impl Memory {
@@ -38,6 +34,7 @@ impl Memory {
 
     pub(super) fn fill(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
+        self.is_heavy |= self.bytes >= BYTES_MAX;
     }
 
     pub(super) fn release(&mut self, n: usize, bytes: usize) {
@@ -45,27 +42,19 @@ impl Memory {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Somebody took one.
-    pub(super) fn took(&mut self, elapsed: Duration) {
-        self.brisk.took(elapsed);
-    }
-
     pub(super) fn room(&self) -> Room {
-        match (self.bytes < BYTES_MAX, self.is_full) {
-            (true, false) => Room::Queues,
-            (true, true) => Room::Slots,
-            (false, _) => Room::Nothing,
+        match (self.is_heavy, self.is_full) {
+            (false, false) => Room::Queues,
+            (false, true) => Room::Slots,
+            (true, _) => Room::Nothing,
         }
     }
 
-    /// Whether memory is full of what is taken fast, so that it is worth waiting for room.
-    pub(super) fn is_rushed(&self, elapsed: Duration) -> bool {
-        self.room() == Room::Slots && self.brisk.is(elapsed)
-    }
-
-    /// Whether there is plenty of room, and whether there was not when this was asked last.
-    pub(super) fn has_plenty(&mut self) -> (bool, bool) {
-        let has_plenty = self.held < HELD_MAX / 8 * 7 && self.bytes < BYTES_MAX / 4 * 3;
-        (has_plenty, has_plenty && std::mem::take(&mut self.is_full))
+    /// Whether there has come to be more room since this was asked last.
+    pub(super) fn eases(&mut self) -> bool {
+        let before = (self.is_full, self.is_heavy);
+        self.is_full &= self.held >= HELD_MAX / 8 * 7;
+        self.is_heavy &= self.bytes >= BYTES_MAX / 4 * 3;
+        before != (self.is_full, self.is_heavy)
     }
 }

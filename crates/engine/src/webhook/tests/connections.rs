@@ -132,3 +132,22 @@ async fn a_callback_that_is_lost_with_its_connection_is_not_made_again() {
     );
     assert_eq!(n_requests.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test]
+async fn a_push_that_is_lost_with_a_connection_of_its_own_is_not_made_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (client, app) = (client(&DeliverySettings::default()), app(""));
+    let pushed = post(&client, &app, &url);
+    let hangs_up = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 4_096]).await.unwrap() > 0);
+    };
+    let (pushed, ()) = tokio::join!(pushed, hangs_up);
+    assert!(pushed.outcome.is_err());
+    tokio::select! {
+        biased;
+        _ = listener.accept() => panic!("it came again"),
+        () = tokio::task::yield_now() => {}
+    }
+}

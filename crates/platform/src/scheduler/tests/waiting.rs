@@ -61,13 +61,15 @@ fn nobody_waits_for_an_old_backlog_nor_for_that_of_an_app_that_takes_few() {
 
 #[test]
 fn an_app_that_was_slow_is_waited_for_again_once_it_takes_what_it_gets_fast() {
-    let (mut scheduler, to, at) = (scheduler(), app(1), now(0, 9_000));
-    full(&mut scheduler, &to, 0, at);
-    scheduler.waited_in_vain(&to, at);
-    full(&mut scheduler, &to, 256, at);
-    assert_eq!(scheduler.reserve(&to, at), Place::OnDisk, "that took it nine seconds");
-    full(&mut scheduler, &to, 256, at);
-    assert_eq!(scheduler.reserve(&to, at), Place::Soon);
+    let (mut scheduler, to) = (scheduler(), app(1));
+    full(&mut scheduler, &to, 0, now(0, 0));
+    scheduler.waited_in_vain(&to, now(0, 0));
+    for ms in 0..9 {
+        full(&mut scheduler, &to, 255, now(0, ms * 250));
+    }
+    assert_eq!(scheduler.reserve(&to, now(0, 2_000)), Place::OnDisk);
+    full(&mut scheduler, &to, 1, now(0, 2_000));
+    assert_eq!(scheduler.reserve(&to, now(0, 2_000)), Place::Soon);
 }
 
 #[test]
@@ -81,48 +83,49 @@ fn nobody_waits_for_an_app_that_fails_or_that_is_slow() {
     assert_eq!(scheduler.reserve(&app(1), at), Place::OnDisk);
     scheduler.waited_in_vain(&app(2), at);
     assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
-    for _ in 0..QUEUE_MAX / 2 {
-        scheduler.ended(&app(2), 1, TAKEN, at);
-    }
-    while publish(&mut scheduler, &app(2), 0, at).is_ok() {}
-    assert_eq!(scheduler.reserve(&app(2), at), Place::OnDisk);
-}
-
-/// Many apps that take what they get and whose deliveries fill memory, each with more than it may be pushed at once.
-fn crowd(scheduler: &mut Scheduler<u32>, at: Now) -> Vec<AppId> {
-    let apps: Vec<_> = (0..100).map(app).collect();
-    for n in 0..=HELD_MAX / apps.len() {
-        for to in &apps {
-            if publish(scheduler, to, u32::try_from(n).unwrap(), at).is_err() {
-                assert_eq!(scheduler.memory.held, HELD_MAX);
-            }
+    for n in 0..500 {
+        scheduler.ended(&app(2), 1, TAKEN, now(0, 9_000 + n * 9 / 10));
+        assert_eq!(publish(&mut scheduler, &app(2), 0, at), Ok(None));
+        if n == 200 {
+            assert_eq!(scheduler.reserve(&app(2), now(0, 9_180)), Place::OnDisk);
         }
     }
+    assert_eq!(
+        scheduler.reserve(&app(2), now(0, 9_500)),
+        Place::Soon,
+        "it takes a thousand a second"
+    );
+}
+
+/// Ten apps that fill memory, each with more than it may be pushed at once. Each has taken so many just now.
+fn crowd(scheduler: &mut Scheduler<u32>, n_taken: usize, at: Now) -> Vec<AppId> {
+    let apps: Vec<_> = (0..10).map(app).collect();
+    let fill = |scheduler: &mut Scheduler<u32>| while apps.iter().all(|to| publish(scheduler, to, 0, at).is_ok()) {};
+    fill(scheduler);
+    for to in &apps {
+        for _ in 0..n_taken {
+            scheduler.ended(to, 1, TAKEN, at);
+        }
+    }
+    fill(scheduler);
+    scheduler.eases();
+    assert!(scheduler.memory.held >= HELD_MAX);
     apps
 }
 
 #[test]
-fn producers_wait_for_room_in_memory_while_all_apps_together_take_much() {
+fn producers_wait_for_room_in_memory_that_is_full_of_what_is_taken_fast() {
     let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
-    let apps = crowd(&mut scheduler, at);
-    assert_eq!(
-        scheduler.reserve(&apps[0], at),
-        Place::OnDisk,
-        "nobody has taken anything yet"
-    );
-    let mut taken = apps.iter().cycle();
-    for to in taken.by_ref().take(256) {
-        scheduler.ended(to, 1, TAKEN, at);
-    }
+    let apps = crowd(&mut scheduler, 250, at);
     assert_eq!(scheduler.reserve(&apps[0], at), Place::Soon);
     scheduler.waited_in_vain(&apps[0], at);
     assert_eq!(scheduler.reserve(&apps[0], at), Place::Soon, "the next one waits, too");
-    assert!(!scheduler.eases());
     assert_eq!(
-        publish(&mut scheduler, &app(200), 7, at),
+        publish(&mut scheduler, &app(99), 7, at),
         Ok(Some(7)),
         "an app without any has its slots"
     );
+    let mut taken = apps.iter().cycle();
     while !scheduler.eases() {
         scheduler.ended(taken.next().unwrap(), 1, TAKEN, at);
     }
@@ -131,24 +134,37 @@ fn producers_wait_for_room_in_memory_while_all_apps_together_take_much() {
 }
 
 #[test]
-fn nobody_waits_for_room_in_memory_that_is_full_of_what_is_taken_slowly() {
+fn nobody_waits_for_apps_that_fill_memory_and_take_little_while_others_take_much() {
     let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
-    let apps = crowd(&mut scheduler, at);
-    for (n, to) in apps.iter().cycle().take(256).enumerate() {
-        scheduler.ended(to, 1, TAKEN, now(AT.0, 250 + n as u64));
+    let apps = crowd(&mut scheduler, 150, at);
+    assert_eq!(scheduler.reserve(&apps[0], at), Place::OnDisk);
+    for _ in 0..100 {
+        scheduler.ended(&apps[1], 1, TAKEN, at);
     }
-    assert_eq!(scheduler.reserve(&apps[0], now(AT.0, 505)), Place::OnDisk);
+    assert_eq!(scheduler.reserve(&apps[1], at), Place::Soon);
+    assert_eq!(scheduler.reserve(&apps[0], at), Place::OnDisk);
 }
 
 #[test]
 fn a_backlog_does_not_grow_while_memory_is_full_of_what_is_taken_fast() {
     let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
-    let apps = crowd(&mut scheduler, at);
-    for to in apps.iter().cycle().take(256) {
-        scheduler.ended(to, 1, TAKEN, at);
-    }
+    let apps = crowd(&mut scheduler, 250, at);
     scheduler.due(&apps[0], AT, at);
     assert_eq!(scheduler.reserve(&apps[0], at), Place::Soon);
     let later = now(AT.0 + 10_001, 0);
     assert_eq!(scheduler.reserve(&apps[0], later), Place::OnDisk, "it is too old");
+}
+
+#[test]
+fn lanes_that_payloads_left_no_room_for_are_claimed_though_queues_have_none_yet() {
+    let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
+    let apps = crowd(&mut scheduler, 0, at);
+    assert_eq!(scheduler.reserve(&app(98), at), Place::Reserved);
+    assert_eq!(scheduler.enter(&app(98), 1, BYTES_MAX), Some(1));
+    scheduler.due(&app(99), AT, at);
+    assert_eq!(scheduler.claims(at), []);
+    assert_eq!(scheduler.reserve(&apps[0], at), Place::OnDisk);
+    scheduler.ended(&app(98), BYTES_MAX, TAKEN, at);
+    assert!(scheduler.eases());
+    assert_eq!(scheduler.claims(at), [(app(99), LIMITS.in_flight)]);
 }
