@@ -109,7 +109,7 @@ pub(crate) struct Opened {
     pub(crate) copier: Connection,
     pub(crate) readers: Vec<Connection>,
     pub(crate) fresh: Fresh,
-    pub(crate) lock: File,
+    pub(crate) lock: Lock,
 }
 
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> {
@@ -150,7 +150,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened, OpenError> 
 }
 
 /// Takes the lock of a file that exists already. One that never had a lock, such as a backup, gets none.
-pub(crate) fn take_lock(path: &Path) -> Result<Option<File>, OpenError> {
+pub(crate) fn take_lock(path: &Path) -> Result<Option<Lock>, OpenError> {
     path.metadata().map_err(|source| OpenError::Io {
         path: path.to_owned(),
         source,
@@ -164,8 +164,20 @@ fn lock_path(path: &Path) -> PathBuf {
     lock_path.into()
 }
 
+/// A locked file. It is let go of by name: closing is not enough when this process is just starting another one, which has
+/// the file open, too, until its program is loaded.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // If this fails, closing is what is left.
+        let _ = self.0.unlock();
+    }
+}
+
 /// SQLite's own locks are taken per transaction; this one is held for as long as the store lives.
-fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path) -> Result<Lock, OpenError> {
     let lock_path = lock_path(path);
     let io = |source| OpenError::Io {
         path: lock_path.clone(),
@@ -173,7 +185,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     };
     let file = private(&lock_path).map_err(io)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
         Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
     }
@@ -255,5 +267,17 @@ mod tests {
         assert_eq!(pragma("journal_mode").unwrap(), "wal".to_owned().into());
         // 2 is FULL.
         assert_eq!(pragma("synchronous").unwrap(), 2.into());
+    }
+
+    #[test]
+    fn a_lock_is_let_go_of_although_another_process_has_its_file_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("larkspur.db");
+        let held = lock(&path).unwrap();
+        let inherited = held.0.try_clone().unwrap();
+        assert!(matches!(lock(&path), Err(OpenError::InUse { .. })));
+        drop(held);
+        drop(lock(&path).unwrap());
+        drop(inherited);
     }
 }

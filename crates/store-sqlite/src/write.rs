@@ -1,7 +1,6 @@
 //! The one thread that writes, with adaptive group commit: what waits goes into one transaction, and only under load
 //! does an event wait for company.
 
-use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,7 +14,7 @@ use crate::checkpoint::Checkpoints;
 use crate::failed;
 use crate::ids::Ids;
 use crate::lanes::{Lane, Lanes};
-use crate::open::OpenError;
+use crate::open::{Lock, OpenError};
 
 const BEGIN_JOB: &str = "SAVEPOINT job";
 const UNDO_JOB: &str = "ROLLBACK TO job";
@@ -108,7 +107,7 @@ impl Writer {
     pub(crate) fn start(
         mut connection: Connection,
         copier: Connection,
-        lock: File,
+        lock: Lock,
         ids: Arc<Ids>,
         accept_bytes_max: usize,
     ) -> Result<Self, OpenError> {
