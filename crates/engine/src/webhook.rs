@@ -78,10 +78,10 @@ impl WebhookClient {
     /// Pushes one envelope. Status 200 within the deadline means that the app has it, whatever the body says.
     pub(crate) async fn post(&self, app: &App, endpoint: &Endpoint, push: WebhookPush) -> Pushed {
         let started = Instant::now();
-        let build = || request::build(app, endpoint, &push, &self.assumptions);
+        let request = request::build(app, endpoint, &push, &self.assumptions);
         let sent = self
             .exchange
-            .send(self.reach(app), endpoint, build(), Some(&build), self.push_timeout)
+            .send(self.reach(app), endpoint, request, self.push_timeout)
             .await;
         let (code, answer, outcome) = match sent {
             Ok(answer) if answer.status == 200 => (Some(200), answer.body, Ok(())),
@@ -110,10 +110,9 @@ impl WebhookClient {
             request::build
         };
         let request = build(app, endpoint, &push, &self.assumptions);
-        // Never sent twice: what was lost with its connection may have reached the app.
         let sent = self
             .exchange
-            .send(self.reach(app), endpoint, request, None, self.push_timeout)
+            .send(self.reach(app), endpoint, request, self.push_timeout)
             .await;
         let code = sent.as_ref().ok().map(|answer| i32::from(answer.status));
         let in_time = started.elapsed() < self.push_timeout;
@@ -151,10 +150,10 @@ impl WebhookClient {
             seed: crate::random::bytes(),
             signed_at: now,
         };
-        let build = || request::build(app, endpoint, &push, &self.assumptions);
+        let request = request::build(app, endpoint, &push, &self.assumptions);
         let answer = self
             .exchange
-            .send(self.reach(app), endpoint, build(), Some(&build), self.challenge_timeout)
+            .send(self.reach(app), endpoint, request, self.challenge_timeout)
             .await?;
         challenge::judge(&challenge, &answer, self.challenge_timeout)
     }

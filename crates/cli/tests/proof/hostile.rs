@@ -154,7 +154,10 @@ async fn hostile_answers_cost_neither_memory_nor_time_nor_other_apps() {
     let (api, forbidden, good) = (&platform.api, Sink::taking().await, Sink::taking().await);
     let location = forbidden.url.clone();
     let redirect = move |mut stream: TcpStream| {
-        let head = format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n");
+        // It says that it hangs up: a push that is on its way over a connection that ends without a word is lost.
+        let head = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nconnection: close\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
+        );
         async move { stream.write_all(head.as_bytes()).await }
     };
     // The outcome of each: what the app said in time, or an error that says what went wrong.

@@ -23,7 +23,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::Endpoint;
 use super::connector::{ConnectError, Connector, Reach};
-use super::pool::{Again, BoxError, Client, Connection, is_hung_up, is_reset};
+use super::pool::{BoxError, Client, Connection};
 
 /// Two pools of connections, so that one opened for an app that may reach private addresses serves no other app.
 #[derive(Clone, Debug)]
@@ -82,14 +82,11 @@ impl Exchange {
         })
     }
 
-    /// With `again`, a request that was lost with a connection of earlier ones is made once more, within the same
-    /// deadline.
     pub(super) async fn send(
         &self,
         reach: Reach,
         endpoint: &Endpoint,
         request: Request<Full<Bytes>>,
-        again: Option<Again<'_>>,
         timeout: Duration,
     ) -> Result<Answer, ExchangeError> {
         let client = match reach {
@@ -97,7 +94,7 @@ impl Exchange {
             Reach::Anywhere => &self.anywhere,
         };
         let mut deadline = pin!(sleep(timeout));
-        let sent = before(deadline.as_mut(), client.send(endpoint, request, again)).await;
+        let sent = before(deadline.as_mut(), client.send(endpoint, request)).await;
         let (mut connection, response) = match sent {
             Some(sent) => sent.map_err(ExchangeError::Failed)?,
             None => return Err(ExchangeError::TimedOut { after: timeout }),
@@ -232,12 +229,14 @@ impl ExchangeError {
             if let Some(http) = link.downcast_ref::<hyper::Error>() {
                 match http {
                     http if http.is_parse() || http.is_parse_too_large() => return Cause::NotHttp,
-                    http if is_hung_up(http) => return Cause::Closed,
+                    http if http.is_incomplete_message() || http.is_canceled() || http.is_closed() => {
+                        return Cause::Closed;
+                    }
                     _ => {}
                 }
             }
             let io = link.downcast_ref::<io::Error>();
-            if io.is_some_and(is_reset) {
+            if io.is_some_and(|io| matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)) {
                 return Cause::Closed;
             }
             // An I/O error hides the error that it wraps from `source`.

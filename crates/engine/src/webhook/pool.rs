@@ -6,7 +6,6 @@
 use std::error::Error;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
@@ -27,8 +26,7 @@ use tower_service::Service;
 use super::Endpoint;
 use super::connector::Connector;
 
-/// Node's server closes a connection that was idle for 5 s; a callback on one that is just closing would be lost, and a
-/// push made twice.
+/// Node's server closes a connection that was idle for 5 s; a push on one that is just closing would be lost.
 const IDLE_MAX: Duration = Duration::from_secs(4);
 /// How often connections that were idle for too long are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -39,8 +37,6 @@ const IDLE_PER_ORIGIN_MAX: usize = 128;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
-/// Makes a request once more, the same.
-pub(super) type Again<'a> = &'a (dyn Fn() -> Request<Full<Bytes>> + Sync);
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Opens connections to whom it may, and keeps them.
@@ -63,27 +59,20 @@ impl Client {
     }
 
     /// Sends a request over a connection that is there, or over a new one.
-    ///
-    /// The other end may be closing a connection that is there just while the request is on its way, as a server does
-    /// that gives idle ones little time: with `again`, the request is made once more, for a new one.
     pub(super) async fn send(
         &self,
         endpoint: &Endpoint,
         mut request: Request<Full<Bytes>>,
-        again: Option<Again<'_>>,
     ) -> Result<(Connection, Response<Incoming>), BoxError> {
         while let Some(mut connection) = self.pool.take(endpoint.origin()) {
             let mut failed = match connection.request(request).await {
                 Ok(response) => return Ok((connection, response)),
                 Err(failed) => failed,
             };
-            match (failed.take_message(), again) {
-                (Some(unsent), _) => request = unsent,
-                (None, Some(again)) if is_hung_up(failed.error()) => {
-                    request = again();
-                    break;
-                }
-                (None, _) => return Err(failed.into_error().into()),
+            // The other end may have closed it just now.
+            match failed.take_message() {
+                Some(unsent) => request = unsent,
+                None => return Err(failed.into_error().into()),
             }
         }
         // Rare, and large: in a box, since what a push may wait for is moved around with it.
@@ -155,18 +144,6 @@ impl Connection {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.driver.is_some() && self.sender.is_ready()
     }
-}
-
-/// Whether the other end closed the connection before its answer was there.
-pub(super) fn is_hung_up(error: &hyper::Error) -> bool {
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    // TLS may end without its own goodbye.
-    let has_ended = io.is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof || is_reset(io));
-    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || has_ended
-}
-
-pub(super) fn is_reset(io: &io::Error) -> bool {
-    matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 /// Idle connections by origin, the newest last.

@@ -1,15 +1,11 @@
 //! Connections are kept, as long as they can be used again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use larkspur_platform::DeliverySettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::{app, client, post, push};
-use crate::webhook::Endpoint;
+use super::{app, client, post};
 
 /// What a receiver sees of its connections.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,78 +72,4 @@ async fn a_connection_with_an_answer_that_goes_on_is_closed() {
         all.extend(seen.recv().await);
     }
     assert_eq!(all.iter().filter(|one| **one == Seen::Opened).count(), 2, "{all:?}");
-}
-
-/// A receiver that answers the first request of a connection and hangs up at the second; counts all requests.
-async fn forgetful() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let n_requests = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&n_requests);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let counted = Arc::clone(&counted);
-            tokio::spawn(async move {
-                let mut request = [0; 4_096];
-                for n in 0..2 {
-                    if stream.read(&mut request).await.unwrap_or(0) == 0 {
-                        return;
-                    }
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    if n == 0 {
-                        stream
-                            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                            .await
-                            .unwrap();
-                    }
-                }
-            });
-        }
-    });
-    (url, n_requests)
-}
-
-#[tokio::test]
-async fn a_push_that_is_lost_with_the_connection_of_another_is_made_again_at_once() {
-    let (url, n_requests) = forgetful().await;
-    let (client, app) = (client(&DeliverySettings::default()), app("key"));
-    for _ in 0..2 {
-        let pushed = post(&client, &app, &url).await;
-        assert_eq!(pushed.outcome, Ok(()));
-    }
-    assert_eq!(n_requests.load(Ordering::Relaxed), 3);
-}
-
-#[tokio::test]
-async fn a_callback_that_is_lost_with_its_connection_is_not_made_again() {
-    let (url, n_requests) = forgetful().await;
-    let (client, app) = (client(&DeliverySettings::default()), app(""));
-    let endpoint = Endpoint::parse(&url).unwrap();
-    let first = client.call(&app, &endpoint, push("{}"), false).await;
-    assert!(first.answer.is_ok());
-    let second = client.call(&app, &endpoint, push("{}"), false).await;
-    assert_eq!(
-        second.answer.unwrap_err().to_string(),
-        "the endpoint closed the connection without an answer"
-    );
-    assert_eq!(n_requests.load(Ordering::Relaxed), 2);
-}
-
-#[tokio::test]
-async fn a_push_that_is_lost_with_a_connection_of_its_own_is_not_made_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (client, app) = (client(&DeliverySettings::default()), app(""));
-    let pushed = post(&client, &app, &url);
-    let hangs_up = async {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        assert!(stream.read(&mut [0; 4_096]).await.unwrap() > 0);
-    };
-    let (pushed, ()) = tokio::join!(pushed, hangs_up);
-    assert!(pushed.outcome.is_err());
-    tokio::select! {
-        biased;
-        _ = listener.accept() => panic!("it came again"),
-        () = tokio::task::yield_now() => {}
-    }
 }
