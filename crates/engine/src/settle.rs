@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
-/// One commit takes this many.
+/// One commit takes this many: with a pause before each, fewer would be a limit on what is pushed in a second.
 const BATCH_MAX: usize = 2_048;
 /// What ended this long ago at most is written down with what ends meanwhile: nobody waits for it, and a commit of each
 /// would cost more than the push.

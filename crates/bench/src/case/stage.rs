@@ -374,7 +374,7 @@ impl Outcome {
             .with("pss_mib", mib(self.pss_bytes))
     }
 
-    pub(super) fn cpu_us_per_delivery(&self) -> f64 {
+    fn cpu_us_per_delivery(&self) -> f64 {
         micros(self.cpu) / count(self.judged.delivered.max(1))
     }
 }

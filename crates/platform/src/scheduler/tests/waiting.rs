@@ -93,7 +93,7 @@ fn nobody_waits_for_an_app_that_fails_or_that_is_slow() {
     assert_eq!(
         scheduler.reserve(&app(2), now(0, 9_500)),
         Place::Soon,
-        "it takes a thousand a second"
+        "it took 1,100 a second"
     );
 }
 
