@@ -103,6 +103,8 @@ impl Listen {
             done: done.clone(),
         };
         let router = Router::new().fallback(print).with_state(printer);
+        // Before anybody is told that a signal ends it.
+        let asked = ctrl_c();
         ui.note(&format!("listening as {}; Ctrl-C ends it", app.id()));
         let (tell, told) = oneshot::channel();
         let timeout = self.timeout;
@@ -115,7 +117,7 @@ impl Listen {
             };
             let stopped = tokio::select! {
                 () = done.cancelled() => Stopped::Done,
-                () = ctrl_c() => Stopped::Asked,
+                () = asked => Stopped::Asked,
                 () = late => Stopped::Late,
             };
             let _ = tell.send(stopped);

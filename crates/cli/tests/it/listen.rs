@@ -63,7 +63,9 @@ fn what_it_ends_with_says_why() {
 fn ctrl_c_ends_it_well() {
     let dir = tempfile::tempdir().unwrap();
     let (_dev, _) = Running::dev(dir.path());
-    let listening = Running::start(dir.path(), &["listen"]);
-    listening.says("online");
-    assert_eq!(listening.stop("INT").code(), Some(0));
+    for from in ["Ctrl-C ends it", "online"] {
+        let listening = Running::start(dir.path(), &["listen"]);
+        listening.says(from);
+        assert_eq!(listening.stop("INT").code(), Some(0), "{from}");
+    }
 }
