@@ -236,7 +236,7 @@ impl Engine {
     /// Removes an app and ends its sessions; its log stays.
     pub async fn delete_app(&self, id: &AppId) -> Result<(), RegistryError> {
         self.inner.registry.delete(id).await?;
-        self.inner.flights.remove(id);
+        self.inner.flights.remove(id, self.inner.clock.now());
         self.inner.hub.disconnect(id);
         Ok(())
     }

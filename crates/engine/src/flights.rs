@@ -108,8 +108,9 @@ impl Flights {
     }
 
     /// Forgets an app's lane; what waited in it is dead on disk.
-    pub(crate) fn remove(&self, app: &AppId) {
-        for leased in self.change(|lanes| lanes.remove(app)) {
+    pub(crate) fn remove(&self, app: &AppId, clock: TimestampMs) {
+        let now = self.now(clock);
+        for leased in self.change(|lanes| lanes.remove(app, now)) {
             self.leave(leased.id);
         }
     }

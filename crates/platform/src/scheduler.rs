@@ -96,7 +96,7 @@ impl<T> Scheduler<T> {
 
     /// Forgets an app. Answers what waited in its lane; what is being pushed or claimed still ends, and is counted until
     /// then.
-    pub fn remove(&mut self, app: &AppId) -> Vec<T> {
+    pub fn remove(&mut self, app: &AppId, now: Now) -> Vec<T> {
         let Some(mut lane) = self.lanes.remove(app) else {
             return Vec::new();
         };
@@ -108,6 +108,7 @@ impl<T> Scheduler<T> {
             lane.next_due = None;
             self.lanes.insert(app.clone(), lane);
         }
+        self.feed(now);
         queued.into_iter().map(|(delivery, _)| delivery).collect()
     }
 

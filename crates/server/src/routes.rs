@@ -28,11 +28,6 @@ use crate::{auth, open};
 /// Where the OpenAPI document is served.
 const OPENAPI_PATH: &str = "/api/v1/openapi.json";
 
-/// Whoever asks.
-fn public() -> OpenApiRouter<Arc<Server>> {
-    OpenApiRouter::new().routes(routes!(status::health)) // GET /health
-}
-
 /// Whoever asks, by whatever name or address.
 fn probes() -> OpenApiRouter<Arc<Server>> {
     OpenApiRouter::new()
@@ -112,11 +107,7 @@ fn open_platform() -> Router<Arc<Server>> {
 pub(crate) fn router(server: Arc<Server>, mount: Router) -> Router {
     let administrators = administrators().route_layer(from_fn_with_state(Arc::clone(&server), auth::admin));
     let monitors = monitors().route_layer(from_fn_with_state(Arc::clone(&server), auth::metrics));
-    let (api, _) = public()
-        .merge(producers())
-        .merge(monitors)
-        .merge(administrators)
-        .split_for_parts();
+    let (api, _) = producers().merge(monitors).merge(administrators).split_for_parts();
     let (probes, _) = probes().split_for_parts();
     let document = Bytes::from(openapi().to_json().expect("the document is plain data"));
     let document = move || ready(([(header::CONTENT_TYPE, "application/json")], document.clone()));
@@ -141,11 +132,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     )]
     struct Document;
 
-    let all = probes()
-        .merge(public())
-        .merge(producers())
-        .merge(monitors())
-        .merge(administrators());
+    let all = probes().merge(producers()).merge(monitors()).merge(administrators());
     let mut document = Document::openapi();
     document.merge(all.into_openapi());
     document.security = Some(vec![SecurityRequirement::new("token", [] as [&str; 0])]);

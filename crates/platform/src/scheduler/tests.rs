@@ -195,6 +195,20 @@ fn lanes_that_memory_had_no_room_for_are_claimed_when_it_has() {
 }
 
 #[test]
+fn an_app_that_is_removed_makes_room_for_the_others() {
+    let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
+    for n in 1..=2 {
+        publish(&mut scheduler, &app(1), n, at).unwrap();
+    }
+    assert_eq!(scheduler.reserve(&app(1), at), Place::Reserved);
+    assert_eq!(scheduler.enter(&app(1), 3, BYTES_MAX), None);
+    scheduler.due(&app(2), AT, at);
+    assert_eq!(scheduler.claims(at), []);
+    assert_eq!(scheduler.remove(&app(1), at), [3]);
+    assert_eq!(scheduler.claims(at).len(), 1);
+}
+
+#[test]
 fn an_app_that_is_removed_leaves_nothing_behind_once_its_pushes_have_ended() {
     let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
     for n in 1..=4 {
@@ -202,7 +216,7 @@ fn an_app_that_is_removed_leaves_nothing_behind_once_its_pushes_have_ended() {
     }
     assert_eq!(scheduler.reserve(&to, at), Place::Reserved);
     scheduler.due(&to, AT, at);
-    assert_eq!(scheduler.remove(&to), [3, 4]);
+    assert_eq!(scheduler.remove(&to, at), [3, 4]);
     assert_eq!((scheduler.claims(at), scheduler.memory.held), (vec![], 3));
     scheduler.give_back(&to, at);
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! What the platform is and how it does: health, settings, counters.
+//! How the platform is set and how it does: settings, counters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,17 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::problem::{AnyRefusal, ForeignRefusal, Problem};
+use crate::problem::{AnyRefusal, Problem};
 use crate::server::Server;
-
-/// The platform answers.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Health {
-    /// Always `ok`.
-    status: String,
-    /// The platform's version.
-    version: String,
-}
 
 /// What was counted since the platform started.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,16 +21,6 @@ pub(crate) struct CountersView {
     sessions: BTreeMap<String, u64>,
     /// Refused requests, by code; those of the open API by its codes.
     refused: BTreeMap<String, u64>,
-}
-
-/// Says that the platform answers. Needs no token.
-#[utoipa::path(get, path = "/health", tag = "platform", security(()),
-    responses((status = 200, description = "It does.", body = Health), ForeignRefusal))]
-pub(crate) async fn health() -> Json<Health> {
-    Json(Health {
-        status: "ok".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    })
 }
 
 /// Shows the settings in force, by table of the configuration file.

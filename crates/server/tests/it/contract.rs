@@ -14,7 +14,7 @@ pub(crate) struct Contract {
     driven: Mutex<BTreeSet<Outcome>>,
 }
 
-/// One documented outcome of one operation: `get`, `/health`, `200`.
+/// One documented outcome of one operation: `get`, `/healthz`, `200`.
 pub(crate) type Outcome = (String, String, String);
 
 /// One operation of the document.

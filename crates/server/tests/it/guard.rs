@@ -5,7 +5,7 @@ use crate::platform::Platform;
 use larkspur_server::HostGuard;
 
 const PATHS: [(&str, &str); 6] = [
-    ("GET", "/health"),
+    ("GET", "/api/v1/openapi.json"),
     ("POST", "/api/v1/events"),
     ("POST", "/callback/ws/endpoint"),
     ("GET", "/ws/v2"),
@@ -32,7 +32,7 @@ async fn the_public_url_is_no_foreign_host() {
         config.public_url = Some("https://events.example.com".parse().unwrap());
     };
     let platform = Platform::with(public, None).await;
-    let call = |host| Call::new(platform.addr, "GET", "/health").header("host", host);
+    let call = |host| Call::new(platform.addr, "GET", "/api/v1/openapi.json").header("host", host);
     call("events.example.com").send().await.expect(200);
     call("other.example.com").send().await.expect(421);
 }
@@ -40,7 +40,7 @@ async fn the_public_url_is_no_foreign_host() {
 #[tokio::test]
 async fn without_a_guard_every_host_is_answered() {
     let platform = Platform::with(|_, config| config.guard = HostGuard::Any, None).await;
-    let call = Call::new(platform.addr, "GET", "/health")
+    let call = Call::new(platform.addr, "GET", "/api/v1/openapi.json")
         .header("host", "any.example")
         .header("origin", "https://x");
     call.send().await.expect(200);

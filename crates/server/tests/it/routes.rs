@@ -111,7 +111,6 @@ async fn successes(platform: &Platform) {
         .await
         .expect(200);
     for target in [
-        "/health",
         "/healthz",
         "/readyz",
         "/metrics",

@@ -83,5 +83,5 @@ async fn what_is_no_http_ends_its_own_connection_only() {
     let mut stream = TcpStream::connect(platform.addr).await.unwrap();
     stream.write_all(b"\x16\x03\x01 hello\r\n\r\n").await.unwrap();
     assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 400 "));
-    platform.get("/health").await.expect(200);
+    platform.get("/api/v1/settings").await.expect(200);
 }
