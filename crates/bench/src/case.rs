@@ -4,6 +4,7 @@ mod due;
 mod fan_out;
 mod idle;
 mod open_loop;
+mod plan;
 mod stage;
 mod throughput;
 mod trouble;

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::Bench;
-use super::stage::{Plan, Stage, mib};
+use super::plan::{Plan, mib};
+use super::stage::Stage;
 use crate::floor;
 use crate::judge::Route;
 use crate::platform::Config;

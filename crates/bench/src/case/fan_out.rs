@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::Bench;
-use super::stage::{Plan, Stage};
+use super::plan::Plan;
+use super::stage::Stage;
 use crate::floor;
 use crate::judge::Route;
 use crate::report::{Figures, middle};

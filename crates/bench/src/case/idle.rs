@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 use tokio::time::sleep;
 
 use super::Bench;
-use super::stage::{Stage, mib};
+use super::plan::mib;
+use super::stage::Stage;
 use crate::platform::Config;
 use crate::process::{cpu, pss_bytes};
 use crate::report::{Figures, count};

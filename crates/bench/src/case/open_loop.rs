@@ -4,7 +4,8 @@
 use anyhow::{Result, bail};
 
 use super::Bench;
-use super::stage::{Plan, Stage};
+use super::plan::Plan;
+use super::stage::Stage;
 use crate::floor;
 use crate::judge::Times;
 use crate::platform::Config;

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 
 use super::Bench;
-use super::stage::{Plan, Stage};
+use super::plan::Plan;
+use super::stage::Stage;
 use crate::floor;
 use crate::platform::{Config, Mode};
 use crate::report::Figures;

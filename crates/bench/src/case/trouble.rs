@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use tokio::time::sleep;
 
 use super::Bench;
-use super::stage::{Outcome, Plan, Stage};
+use super::plan::{Outcome, Plan};
+use super::stage::Stage;
 use crate::judge::Route;
 use crate::platform::{Config, Mode};
 use crate::record::Counts;
