@@ -20,6 +20,7 @@ mod queue;
 mod read;
 mod registry;
 mod row;
+mod settle;
 mod upkeep;
 mod write;
 

@@ -15,10 +15,10 @@ use crate::log::statements::{
     select_trimmable_end,
 };
 use crate::queue::{
-    ADD_ATTEMPT, BACKLOG, DEAD_COUNT, DUE, FORGET_ATTEMPT, FRESH_BACKLOG, FRESH_COUNT, LEASE, LEASED, LINK_ATTEMPT,
-    NEXT_DUE, PENDING_COUNT, RELEASE, RELEASE_NEXT, RESEND, SETTLE, SETTLE_FIRST,
+    BACKLOG, DEAD_COUNT, DUE, FRESH_BACKLOG, FRESH_COUNT, LEASE, LEASED, NEXT_DUE, PENDING_COUNT, RELEASE, RESEND,
 };
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
+use crate::settle::{ADD_ATTEMPT, FORGET_ATTEMPT, LINK_ATTEMPT, RELEASE_NEXT, SETTLE, SETTLE_FIRST};
 use crate::{Options, open};
 
 /// The `id` of a delivery, which is the key of its table.
