@@ -137,6 +137,10 @@ impl Admin {
         self.call(method, to, Some(body)).await
     }
 
+    pub(crate) async fn delete(&self, to: To<'_>) -> Result<Value, Failure> {
+        self.call(Method::DELETE, to, None).await
+    }
+
     /// The answer, or nothing when the platform has no such thing.
     pub(crate) async fn find(&self, method: Method, to: To<'_>) -> Result<Option<Value>, Failure> {
         let response = self.ask(method, to, None, TIMEOUT).await?;

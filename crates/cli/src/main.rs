@@ -47,10 +47,10 @@ struct Common {
     /// Print JSON, one value a line, instead of text for people.
     #[arg(long, global = true)]
     json: bool,
-    /// Log more: once for what the platform does, twice for everything.
+    /// Log more: once for what the platform does, twice for every step of it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
-    /// Log at this level: error, warn, info, debug, trace, or a filter such as `larkspur_engine=debug`.
+    /// Log at this level: error, warn, info, debug, trace; or more of one part, such as `larkspur_engine=debug`.
     #[arg(long, global = true, value_name = "LEVEL", env = "LARKSPUR_LOG")]
     log_level: Option<String>,
 }
@@ -78,9 +78,11 @@ enum Command {
 fn main() -> std::process::ExitCode {
     let Cli { common, command } = Cli::parse();
     let ui = Ui::new(common.json);
-    // Whoever listens wants to know whether it is connected; all other commands say themselves what they do.
+    // Whoever listens wants to know whether it is connected, and whoever operates a platform what goes wrong in it; all
+    // other commands say themselves what they do.
     let quiet = match command {
         Command::Listen(_) => "error,larkspur::ws=info,larkspur::dispatch=off",
+        Command::Serve(_) => "warn",
         _ => "error,larkspur::ws=warn",
     };
     let ended = log::start(common.log_level.as_deref(), common.verbose, quiet)

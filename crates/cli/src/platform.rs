@@ -50,6 +50,8 @@ impl Platform {
     /// Opens the data in a folder, which is made when there is none, and starts to push what is due.
     pub(crate) async fn open(data: &Path, settings: Settings) -> Result<Self, Failure> {
         home::make(data)?;
+        #[cfg(unix)]
+        raise_descriptor_limit();
         let opened = SqliteStore::open(&data.join(DATABASE), &Options::default());
         let store = Arc::new(opened.map_err(|error| {
             match error {
@@ -78,6 +80,21 @@ impl Platform {
             // From here on a signal ends it in order, even before anybody waits for one.
             signalled: Box::pin(ctrl_c()),
         }
+    }
+}
+
+/// Every connection is a file descriptor, and the usual limit of 1,024 is there for programs that use `select`. What the
+/// system allows at most stays its administrator's.
+#[cfg(unix)]
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, max = limit.current, "the limit of open files stays as it is");
     }
 }
 

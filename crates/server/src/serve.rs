@@ -88,6 +88,7 @@ pub async fn serve(
             }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
+                server.count_accept_failed();
                 tracing::warn!(%error, "could not accept a connection; trying again");
                 sleep(ACCEPT_PAUSE).await;
             }

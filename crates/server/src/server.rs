@@ -31,6 +31,7 @@ pub(crate) struct Server {
     guard: HostGuard,
     refusals: Mutex<BTreeMap<String, u64>>,
     malformed: AtomicU64,
+    accepts_failed: AtomicU64,
 }
 
 /// Connections open at once, sessions included; the next ones wait in the kernel's queue.
@@ -51,6 +52,7 @@ impl Server {
             guard: config.guard,
             refusals: Mutex::default(),
             malformed: AtomicU64::default(),
+            accepts_failed: AtomicU64::default(),
         })
     }
 
@@ -88,6 +90,16 @@ impl Server {
     /// How many connections brought no HTTP.
     pub(crate) fn malformed(&self) -> u64 {
         self.malformed.load(Ordering::Relaxed)
+    }
+
+    /// Counts a time at which no connection could be accepted.
+    pub(crate) fn count_accept_failed(&self) {
+        self.accepts_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often no connection could be accepted.
+    pub(crate) fn accepts_failed(&self) -> u64 {
+        self.accepts_failed.load(Ordering::Relaxed)
     }
 
     /// How many requests were refused, by code.

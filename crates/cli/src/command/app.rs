@@ -16,10 +16,11 @@ use crate::ui::Ui;
 
 const AFTER_HELP: &str = "\
 Examples:
-  larkspur app create mine --mode websocket --scope hire:exam --event hire.eco_exam.created_v1
+  larkspur app create mine --tenant 2ca1d211f64f6438 --mode websocket --scope all --event 'im.message.receive_v1'
   larkspur app update cli_… --event-url http://127.0.0.1:3000/webhook/event
   larkspur app show cli_… --reveal
 
+2ca1d211f64f6438 is the tenant in which everything happens that `larkspur dev` publishes without naming one.
 Subscriptions, modes and scopes count from the next published version on; with `larkspur dev` that is at once.";
 
 /// See and change the apps of a platform.
@@ -62,6 +63,13 @@ pub(crate) enum App {
         name: Option<String>,
         #[command(flatten)]
         change: Box<Change>,
+        #[command(flatten)]
+        platform: Platform,
+    },
+    /// Remove an app: what waits for it is given up, and what the log has of it stays.
+    Delete {
+        /// Its App ID.
+        app_id: AppId,
         #[command(flatten)]
         platform: Platform,
     },
@@ -125,6 +133,11 @@ impl App {
                 let to = To(&["apps", app_id.as_str()], &[]);
                 let app = platform.connect()?.send(Method::PATCH, to, &body.into()).await?;
                 print::app(ui, &app);
+            }
+            Self::Delete { app_id, platform } => {
+                let to = To(&["apps", app_id.as_str()], &[]);
+                platform.connect()?.delete(to).await?;
+                ui.result(&json!({ "deleted": app_id }), || format!("{app_id}  deleted"));
             }
             Self::Publish { app_id, platform } => {
                 let to = To(&["apps", app_id.as_str(), "versions"], &[]);

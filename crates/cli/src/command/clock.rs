@@ -18,7 +18,9 @@ Examples:
   larkspur clock +15s     whatever is due within 15 seconds is due now
   larkspur clock +6h";
 
-/// Show or move the clock of `larkspur dev`: retries come when it says, not when they are due for you.
+/// Show the clock of `larkspur dev`, or move it forward: what is due by then is due now.
+///
+/// It stays ahead until `dev` ends; the next one begins with the time of the machine again.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Clock {

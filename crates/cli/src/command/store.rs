@@ -36,8 +36,8 @@ pub(crate) enum Store {
     },
     /// Copy the database to a new file, which a platform can start from.
     ///
-    /// When a platform has it open, or one is named with --url, that platform makes the copy and goes on meanwhile. The
-    /// copy holds every secret; only you can read it.
+    /// A platform that is named with --url makes the copy and goes on meanwhile, and so does that of `larkspur dev` when it
+    /// has the database open. The copy holds every secret; only you can read it.
     Backup {
         /// The file to make; one that exists is never overwritten.
         #[arg(value_name = "TO")]
@@ -62,16 +62,32 @@ pub(crate) struct Place {
 
 const DEFAULT_CONFIG: &str = "larkspur.toml";
 
+/// A database, and whose it is.
+enum Database {
+    /// One that was named, or that of a configuration.
+    Given(PathBuf),
+    /// That of `larkspur dev`.
+    OfDev(PathBuf),
+}
+
+impl Database {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) | Self::OfDev(path) => path,
+        }
+    }
+}
+
 impl Place {
-    fn database(self, file: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    fn database(self, file: Option<PathBuf>) -> Result<Database, Failure> {
         let found = || Path::new(DEFAULT_CONFIG).exists().then(|| DEFAULT_CONFIG.into());
         match (file, self.config.or_else(found)) {
-            (Some(file), _) => Ok(file),
+            (Some(file), _) => Ok(Database::Given(file)),
             (None, Some(config)) => {
                 let config = Config::read(&config).map_err(|error| Failure::new(Exit::Usage, error))?;
-                Ok(config.data.join(DATABASE))
+                Ok(Database::Given(config.data.join(DATABASE)))
             }
-            (None, None) => Ok(Path::new(home::NAME).join(DATABASE)),
+            (None, None) => Ok(Database::OfDev(Path::new(home::NAME).join(DATABASE))),
         }
     }
 }
@@ -79,7 +95,7 @@ impl Place {
 impl Store {
     pub(crate) async fn run(self, ui: &Ui) -> Result<(), Failure> {
         match self {
-            Self::Check { file, place } => run_check(ui, &place.database(file)?),
+            Self::Check { file, place } => run_check(ui, place.database(file)?.path()),
             Self::Backup {
                 to,
                 from,
@@ -151,10 +167,16 @@ fn text(path: &Path, report: &Report) -> String {
 
 async fn make_backup(from: Option<PathBuf>, place: Place, platform: Platform, to: &Path) -> Result<u64, Failure> {
     if !platform.is_named() {
-        match backup(&place.database(from)?, to) {
+        let database = place.database(from)?;
+        match backup(database.path(), to) {
             Ok(bytes) => return Ok(bytes),
-            // The platform that has it makes the copy.
-            Err(BackupError::Open(OpenError::InUse { .. })) => {}
+            // The platform that has it makes the copy; it is known where that of `dev` is, and how to ask it.
+            Err(BackupError::Open(OpenError::InUse { .. })) if matches!(database, Database::OfDev(_)) => {}
+            Err(BackupError::Open(error @ OpenError::InUse { .. })) => {
+                return Err(Failure::new(Exit::Failed, anyhow!(error)).with_hint(
+                    "name the platform that has it open with --url and --token, and it makes the copy while it goes on",
+                ));
+            }
             Err(BackupError::Open(error)) => return Err(not_opened(error, "--from, or the platform with --url")),
             Err(error) => return Err(error.into()),
         }

@@ -77,6 +77,24 @@ fn a_request_url_must_pass_the_challenge_and_a_failure_names_cause_and_fix() {
 }
 
 #[test]
+fn an_app_is_shown_with_limits_of_its_own_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_dev, _) = Running::dev(dir.path());
+    let own = ["--paused", "--in-flight-max", "3", "--retry-seconds", "15,300"];
+    let made = done(dir.path(), &[&["app", "create", "mine", "--json"], &own[..]].concat()).json();
+    let id = made[0]["app_id"].as_str().unwrap();
+    let shown = done(dir.path(), &["app", "show", id]).out;
+    assert!(
+        shown.contains("paused; 3 at once; retries after 15 s, 300 s"),
+        "{shown}"
+    );
+    let removed = done(dir.path(), &["app", "delete", id]).out;
+    assert!(removed.contains(id), "{removed}");
+    let gone = run(dir.path(), &["app", "show", id]);
+    assert_eq!(gone.code, 1, "{}", gone.err);
+}
+
+#[test]
 fn what_may_not_be_is_refused_with_a_hint() {
     let dir = tempfile::tempdir().unwrap();
     let (_dev, ready) = Running::dev(dir.path());

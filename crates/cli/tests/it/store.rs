@@ -103,6 +103,22 @@ fn a_running_platform_makes_the_backup_itself() {
 }
 
 #[test]
+fn a_database_that_was_named_is_never_taken_for_that_of_dev() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_dev, _) = Running::dev(dir.path());
+    let configuration = "listen = \"127.0.0.1:0\"\ndata = \".larkspur\"";
+    std::fs::write(dir.path().join("larkspur.toml"), configuration).unwrap();
+    for named in [&[][..], &["--from", ".larkspur/larkspur.db"]] {
+        let refused = run(dir.path(), &[&["store", "backup", "copy.db"], named].concat());
+        assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{}", refused.err);
+        for what in ["in use", "--url"] {
+            assert!(refused.err.contains(what), "{}", refused.err);
+        }
+    }
+    assert!(!dir.path().join("copy.db").exists());
+}
+
+#[test]
 fn a_damaged_database_fails_the_check() {
     let dir = used();
     let path = dir.path().join(".larkspur/larkspur.db");

@@ -186,10 +186,15 @@ impl Api {
 
     /// Deliveries that are in memory: pushed, waiting for a slot, or not written down yet.
     pub(crate) async fn in_memory(&self) -> u64 {
+        self.metric("larkspur_deliveries_in_memory").await
+    }
+
+    /// A sample, by its name and labels.
+    pub(crate) async fn metric(&self, sample: &str) -> u64 {
         let (status, metrics) = self.call(Method::GET, "/metrics", "text/plain", "").await.unwrap();
         assert_eq!(status, 200);
         let metrics = std::str::from_utf8(&metrics).unwrap();
-        let value = |line: &str| line.strip_prefix("larkspur_deliveries_in_memory ")?.parse().ok();
+        let value = |line: &str| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok();
         metrics.lines().find_map(value).expect("the metric is there")
     }
 

@@ -80,4 +80,19 @@ async fn out_of_file_descriptors_it_says_so_and_goes_on_when_there_are_some() {
         sink.took("meanwhile")
     })
     .await;
+    assert!(api.metric("larkspur_accepts_failed_total").await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_takes_as_many_file_descriptors_as_it_may_have() {
+    const DESCRIPTORS: usize = 100;
+    const CROWD: usize = 2 * DESCRIPTORS;
+    let dir = tempfile::tempdir().unwrap();
+    let launch = Launch::dev(dir.path()).with_descriptors_at_first(DESCRIPTORS);
+    let platform = launch.start();
+    let crowd = connect(platform.api.address(), CROWD).await;
+    let open = async || platform.api.metric("process_open_fds").await;
+    until("all are accepted", async || open().await > CROWD as u64).await;
+    assert!(platform.api.metric("process_max_fds").await > CROWD as u64);
+    drop(crowd);
 }

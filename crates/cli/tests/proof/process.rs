@@ -61,9 +61,14 @@ impl Launch {
         self.with("LD_PRELOAD", shim::path()).with(name, value)
     }
 
-    /// With this many file descriptors.
+    /// With this many file descriptors, and no more.
     pub(crate) fn with_descriptors(self, n: usize) -> Self {
         self.with("LIMITS", format!("ulimit -n {n}"))
+    }
+
+    /// With this many file descriptors, unless it asks for more.
+    pub(crate) fn with_descriptors_at_first(self, n: usize) -> Self {
+        self.with("LIMITS", format!("ulimit -S -n {n}"))
     }
 
     /// Runs to an end that comes by itself.

@@ -236,6 +236,11 @@ fn requests(text: &mut Exposition, server: &Server) {
         "Connections ended because what came is no HTTP.",
         server.malformed(),
     );
+    text.counter(
+        "larkspur_accepts_failed_total",
+        "Times no connection could be accepted, mostly for want of file descriptors.",
+        server.accepts_failed(),
+    );
     text.gauge(
         "larkspur_connections_open",
         "Connections open, persistent ones among them.",

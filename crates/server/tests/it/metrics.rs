@@ -112,6 +112,7 @@ async fn every_step_of_an_event_moves_its_metric() {
         "process_cpu_seconds_total",
         "process_resident_memory_bytes",
         "process_open_fds",
+        "process_max_fds",
     ] {
         assert!(after[sample] > 0.0, "{sample}");
     }

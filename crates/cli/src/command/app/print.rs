@@ -62,8 +62,35 @@ fn long(app: &Value) -> String {
             line(&format!("  {kind}"), &format!("by {mode}: {types}"));
         }
     }
+    line("delivery", &delivery(&app["delivery"]));
     line("online", &app["online"].to_string());
     text
+}
+
+/// What the app has of its own, and whether anything is pushed.
+fn delivery(own: &Value) -> String {
+    let mut parts = Vec::new();
+    if own["paused"] == true {
+        parts.push("paused".to_owned());
+    }
+    if let Some(max) = own["in_flight_max"].as_u64() {
+        parts.push(format!("{max} at once"));
+    }
+    if let Some(max) = own["per_second_max"].as_u64() {
+        parts.push(format!("{max} a second"));
+    }
+    if let Some(ladder) = own["retry_seconds"].as_array() {
+        let rungs: Vec<_> = ladder.iter().map(|seconds| format!("{seconds} s")).collect();
+        parts.push(match rungs.as_slice() {
+            [] => "no retries".to_owned(),
+            rungs => format!("retries after {}", rungs.join(", ")),
+        });
+    }
+    if parts.is_empty() {
+        "as the platform is set".to_owned()
+    } else {
+        parts.join("; ")
+    }
 }
 
 fn some(value: &Value, noun: &str) -> String {
@@ -80,6 +107,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn limits_of_its_own_are_told() {
+        let own = |own: Value| delivery(&own);
+        assert_eq!(
+            own(json!({"paused": false, "in_flight_max": null})),
+            "as the platform is set"
+        );
+        assert_eq!(
+            own(json!({"paused": true, "in_flight_max": 3, "per_second_max": 20, "retry_seconds": [15, 300]})),
+            "paused; 3 at once; 20 a second; retries after 15 s, 300 s"
+        );
+        assert_eq!(own(json!({"retry_seconds": []})), "no retries");
+    }
 
     #[test]
     fn few_names_are_named_and_many_are_counted() {

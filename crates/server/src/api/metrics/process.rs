@@ -32,6 +32,13 @@ pub(super) fn write(text: &mut Exposition) {
         let count = open.count().saturating_sub(1);
         text.gauge("process_open_fds", "File descriptors open.", count);
     }
+    if let Some(max) = fs::read_to_string("/proc/self/limits")
+        .ok()
+        .as_deref()
+        .and_then(descriptors_max)
+    {
+        text.gauge("process_max_fds", "File descriptors that may be open.", max);
+    }
 }
 
 /// The time in user and in kernel mode, which are the 14th and 15th field; the 2nd is a name that may hold spaces.
@@ -46,6 +53,12 @@ fn resident_bytes(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib * 1024)
+}
+
+/// The limit in force, which is the first of two numbers. It may be `unlimited`, and then is no number.
+fn descriptors_max(limits: &str) -> Option<u64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -63,5 +76,12 @@ mod tests {
     fn memory_is_told_in_bytes() {
         assert_eq!(resident_bytes("Name:\ta\nVmRSS:\t    2048 kB\n"), Some(2 << 20));
         assert_eq!(resident_bytes("Name:\ta\n"), None);
+    }
+
+    #[test]
+    fn the_limit_in_force_is_told() {
+        let limits = |max: &str| format!("Limit\nMax open files            {max}   1048576    files\n");
+        assert_eq!(descriptors_max(&limits("1024")), Some(1024));
+        assert_eq!(descriptors_max(&limits("unlimited")), None);
     }
 }
