@@ -9,7 +9,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use larkspur_store::{DeliveryId, StoreError};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
+use crate::damage::Damaged;
 use crate::failed;
+use crate::queue::look_at;
+use crate::registry::all;
+use crate::row::read_delivery_id;
+use crate::write::execute;
 
 /// What `leased` is of a lease that the index of what is due has, and of one that is fresh.
 pub(crate) const LEASED: i64 = 1;
@@ -69,42 +74,35 @@ impl Fresh {
     }
 
     /// Puts what is fresh into the index once many deliveries were accepted.
-    pub(crate) fn gather_many(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+    pub(crate) fn gather_many(&self, tx: &Transaction<'_>, damaged: &Damaged) -> Result<(), StoreError> {
         let many = self.mark().accepted >= GATHER_EVERY;
-        if many { self.gather(tx) } else { Ok(()) }
+        if many { self.gather(tx, damaged) } else { Ok(()) }
     }
 
-    /// Puts what is fresh into the index. A damaged page costs what is on it, and holds up neither accepting nor claiming.
-    pub(crate) fn gather(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
-        match self.try_gather(tx) {
-            // A full disk undoes the whole transaction, and whoever is in it has to know.
-            Err(error) if !tx.is_autocommit() => {
-                tracing::error!(%error, "leases cannot be put into their index; look over the file with `larkspur store check`");
-                self.mark().accepted = 0;
-                Ok(())
-            }
-            gathered => gathered.map_err(failed(DOING)),
-        }
+    /// Puts what is fresh into the index, but for what is damaged. When that fails, accepting goes on without it.
+    pub(crate) fn gather(&self, tx: &Transaction<'_>, damaged: &Damaged) -> Result<(), StoreError> {
+        self.try_gather(tx, damaged).inspect_err(|_| self.mark().accepted = 0)
     }
 
-    fn try_gather(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    fn try_gather(&self, tx: &Transaction<'_>, damaged: &Damaged) -> Result<(), StoreError> {
         let one = |sql| {
             let mut statement = tx.prepare_cached(sql)?;
             statement.query_row([], |row| row.get(0)).optional()
         };
-        let newest: Option<[u8; 16]> = one(NEWEST)?;
-        let marked: Option<[u8; 16]> = one(MARK)?;
+        let newest: Option<[u8; 16]> = one(NEWEST).map_err(failed(DOING))?;
+        let marked: Option<[u8; 16]> = one(MARK).map_err(failed(DOING))?;
         let Some(newest) = newest.filter(|newest| Some(*newest) > marked) else {
             return Ok(());
         };
-        if let Err(error) = tx.prepare_cached(GATHER)?.execute([]) {
-            if tx.is_autocommit() {
-                return Err(error);
+        if damaged.deliveries() == 0 {
+            execute(tx, DOING, GATHER, []).inspect_err(|_| look_over(tx, damaged))?;
+        } else {
+            for id in after_mark(tx)?.into_iter().filter(|id| !damaged.has(*id)) {
+                let gathered = execute(tx, DOING, GATHER_ONE, [id.0.to_be_bytes()]);
+                gathered.inspect_err(|error| damaged.note(id, error))?;
             }
-            tracing::error!(%error, "deliveries cannot be read, and those that are leased may never be pushed");
-            gather_readable(tx)?;
         }
-        tx.prepare_cached(MOVE_MARK)?.execute([newest])?;
+        execute(tx, DOING, MOVE_MARK, [newest])?;
         let mut mark = self.mark();
         mark.after = mark.after.max(DeliveryId(u128::from_be_bytes(newest)));
         mark.accepted = 0;
@@ -112,17 +110,13 @@ impl Fresh {
     }
 }
 
-/// Puts what can be read into the index, one by one, when some cannot.
-fn gather_readable(tx: &Transaction<'_>) -> rusqlite::Result<()> {
-    let mut ids = tx.prepare(AFTER_MARK)?;
-    let ids = ids.query_map([], |row| row.get(0))?;
-    let ids = ids.collect::<rusqlite::Result<Vec<[u8; 16]>>>()?;
-    let mut gather = tx.prepare(GATHER_ONE)?;
-    for id in ids {
-        // It was said that some cannot be read.
-        let _ = gather.execute([id]);
-    }
-    Ok(())
+fn after_mark(tx: &Transaction<'_>) -> Result<Vec<DeliveryId>, StoreError> {
+    all(tx, DOING, AFTER_MARK, [], |row| read_delivery_id(row, 0))
+}
+
+/// Finds what is damaged among what may be fresh.
+fn look_over(tx: &Transaction<'_>, damaged: &Damaged) {
+    damaged.look_over(after_mark(tx).unwrap_or_default(), |id| look_at(tx, id));
 }
 
 #[cfg(test)]
@@ -154,7 +148,7 @@ mod tests {
         assert_eq!(indexed(&connection), 0);
 
         let tx = connection.transaction().unwrap();
-        fresh.gather(&tx).unwrap();
+        fresh.gather(&tx, &Damaged::default()).unwrap();
         assert_eq!(indexed(&tx), 2);
         tx.rollback().unwrap();
         // The mark in memory is behind the one in the file, and what comes before it is not fresh.
@@ -162,7 +156,7 @@ mod tests {
         assert_eq!(indexed(&connection), 0);
 
         let tx = connection.transaction().unwrap();
-        fresh.gather(&tx).unwrap();
+        fresh.gather(&tx, &Damaged::default()).unwrap();
         tx.commit().unwrap();
         assert_eq!(indexed(&connection), 2);
         let mark = Fresh::read(&connection).unwrap();
@@ -180,30 +174,8 @@ mod tests {
             let id = id as u128;
             let leased = fresh.mark().accept(DeliveryId(id));
             insert(&tx, id, leased);
-            fresh.gather_many(&tx).unwrap();
+            fresh.gather_many(&tx, &Damaged::default()).unwrap();
         }
         assert_eq!(indexed(&tx), GATHER_EVERY as i64);
-    }
-
-    #[test]
-    fn one_that_cannot_be_read_holds_up_no_other() {
-        let mut connection = in_memory();
-        let fresh = Fresh::read(&connection).unwrap();
-        let tx = connection.transaction().unwrap();
-        for id in 1..=3 {
-            let leased = fresh.mark().accept(DeliveryId(id));
-            insert(&tx, id, leased);
-        }
-        let damaged = "CREATE TRIGGER damaged BEFORE UPDATE ON delivery WHEN old.id = ?1";
-        let damaged = damaged.replace("?1", &format!("x'{:032x}'", 2));
-        tx.execute_batch(&format!("{damaged} BEGIN SELECT RAISE(ABORT, 'no'); END"))
-            .unwrap();
-        fresh.gather(&tx).unwrap();
-        assert_eq!(indexed(&tx), 2);
-        // And not the next ones.
-        let leased = fresh.mark().accept(DeliveryId(4));
-        insert(&tx, 4, leased);
-        fresh.gather(&tx).unwrap();
-        assert_eq!(indexed(&tx), 3);
     }
 }

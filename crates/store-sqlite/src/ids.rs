@@ -7,13 +7,15 @@
 
 mod newest;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use larkspur_store::StoreError;
 use larkspur_wire::EventId;
-use rusqlite::{CachedStatement, Connection, ErrorCode, Transaction, params};
+use rusqlite::{CachedStatement, Connection, Transaction, params};
 use siphasher::sip::SipHasher13;
 
+use crate::damage::is_corrupt;
 use crate::failed;
 use crate::write::execute;
 use newest::{Entry, Newest};
@@ -41,10 +43,6 @@ const IS_PRINTED: &str = "SELECT 1 FROM event_print WHERE print = ?1 AND seq = ?
 const IDS_BEFORE: &str = "SELECT seq, id FROM event WHERE seq < ?1";
 
 const DOING: &str = "look up an event id";
-
-const BEGIN_FOLD: &str = "SAVEPOINT fold";
-const UNDO_FOLD: &str = "ROLLBACK TO fold";
-const END_FOLD: &str = "RELEASE fold";
 
 /// A start reads so many at once.
 const LOAD_MAX: i64 = 65_536;
@@ -82,6 +80,8 @@ pub(crate) struct Ids {
     newest: Mutex<Newest>,
     in_memory_max: usize,
     mark_step: i64,
+    /// Whether the index was found damaged: then all new ones stay in memory.
+    is_damaged: AtomicBool,
 }
 
 impl Ids {
@@ -97,6 +97,7 @@ impl Ids {
             newest: Mutex::default(),
             in_memory_max,
             mark_step,
+            is_damaged: AtomicBool::default(),
         };
         ids.newest().mark_is(mark);
         let mut from = Some(mark);
@@ -109,7 +110,7 @@ impl Ids {
     /// Reads some ids from a number on, and answers where to go on. As many at once, however many events there are.
     fn load(&self, connection: &mut Connection, from: i64) -> rusqlite::Result<Option<i64>> {
         let (read, next) = match not_printed(connection, from) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            Err(error) if is_corrupt(&error) => {
                 tracing::error!(%error, "events cannot be read, and publishing one of them again would not be noticed");
                 (readable(connection, from)?, None)
             }
@@ -165,21 +166,20 @@ impl Ids {
         execute(tx, DOING, FORGET, [entry.0, entry.1]).map(drop)
     }
 
-    /// Writes some to the file when they are too many for the memory; the last thing in a transaction. What cannot be
-    /// written, because a page of the index is damaged, stays in memory and holds up nothing else.
+    /// Writes some to the file when they are too many for the memory; the last thing in a transaction. When a page of the
+    /// index is damaged, this transaction fails, and in the next ones all stay in memory.
     pub(crate) fn fold(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         let mut newest = self.newest();
         let too_many = newest.len().saturating_sub(self.in_memory_max);
         let folding = newest.next(too_many.min(FOLD_MAX));
-        if !folding.is_empty() {
-            tx.prepare_cached(BEGIN_FOLD)?.execute([])?;
-            let written = write(tx, &folding);
-            if let Err(error) = &written {
-                tracing::error!(%error, "event ids cannot be written into their index; look over the file with `larkspur store check`");
-                tx.prepare_cached(UNDO_FOLD)?.execute([])?;
-            }
-            tx.prepare_cached(END_FOLD)?.execute([])?;
-            newest.fold(folding, written.is_ok());
+        if !folding.is_empty() && !self.is_damaged.load(Ordering::Relaxed) {
+            write(tx, &folding).inspect_err(|error| {
+                if is_corrupt(error) {
+                    tracing::error!(%error, "event ids cannot be written into their index, and stay in memory; look over the file with `larkspur store check`");
+                    self.is_damaged.store(true, Ordering::Relaxed);
+                }
+            })?;
+            newest.fold(folding);
         }
         self.move_mark(tx, &mut newest)
     }
@@ -199,7 +199,7 @@ impl Ids {
         let tx = connection.transaction()?;
         let folding = newest.next(too_many);
         write(&tx, &folding)?;
-        newest.fold(folding, true);
+        newest.fold(folding);
         self.move_mark(&tx, &mut newest)?;
         tx.commit()?;
         newest.committed();

@@ -8,6 +8,7 @@ mod accept;
 mod check;
 mod checkpoint;
 mod copy;
+mod damage;
 mod fresh;
 mod ids;
 mod lanes;
@@ -35,6 +36,7 @@ pub use copy::{BackupError, backup};
 pub use open::{OpenError, Options};
 pub use write::CommitCounts;
 
+use damage::Damaged;
 use fresh::Fresh;
 use ids::Ids;
 use open::Opened;
@@ -59,6 +61,7 @@ pub struct SqliteStore {
     closing: Arc<AtomicBool>,
     ids: Arc<Ids>,
     fresh: Arc<Fresh>,
+    damaged: Arc<Damaged>,
     // Dropped before the writer, whose connection is the last one then.
     readers: Readers,
     writer: Writer,
@@ -85,6 +88,7 @@ impl SqliteStore {
             copying: tokio::sync::Mutex::default(),
             closing: Arc::default(),
             fresh: Arc::new(fresh),
+            damaged: Arc::default(),
             ids: Arc::clone(&ids),
             readers: Readers::new(readers),
             writer: Writer::start(writer, copier, lock, ids, options.waiting_bytes_max)?,

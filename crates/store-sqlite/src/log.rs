@@ -221,7 +221,7 @@ pub(crate) mod statements {
     pub(crate) use super::feed::select_feed;
     pub(crate) use super::place::{Place, Span};
     pub(crate) use super::retention::{
-        DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, select_trimmable, select_trimmable_end,
+        DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, select_all, select_trimmable, select_trimmable_end,
     };
     pub(crate) use super::select::{
         IdSpan, Select, select_attempts, select_deliveries, select_deliveries_end, select_delivery, select_event,

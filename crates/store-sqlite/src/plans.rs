@@ -9,13 +9,14 @@ use crate::accept::{DELIVERIES_OF, KNOWN, PREDECESSOR};
 use crate::fresh::{AFTER_MARK, GATHER, GATHER_ONE, NEWEST};
 use crate::ids::{FORGET, ID_OF, IS_ITS_ID, NOT_PRINTED, NUMBERS, PRINTED};
 use crate::log::statements::{
-    DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_attempts,
-    select_deliveries, select_deliveries_end, select_delivery, select_event, select_event_deliveries, select_events,
-    select_events_end, select_feed, select_fresh, select_pending, select_pending_count, select_trimmable,
-    select_trimmable_end,
+    DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT, IS_KEPT, IdSpan, Place, Select, Span, select_all,
+    select_attempts, select_deliveries, select_deliveries_end, select_delivery, select_event, select_event_deliveries,
+    select_events, select_events_end, select_feed, select_fresh, select_pending, select_pending_count,
+    select_trimmable, select_trimmable_end,
 };
 use crate::queue::{
-    BACKLOG, DEAD_COUNT, DUE, FRESH_BACKLOG, FRESH_COUNT, LEASE, LEASED, NEXT_DUE, PENDING_COUNT, RELEASE, RESEND,
+    BACKLOG, DEAD_COUNT, DUE, FRESH_BACKLOG, FRESH_COUNT, HOLD_SUCCESSORS, LEASE, LEASED, LEASES, LOOK_AT,
+    LOOK_AT_BOTH, NEXT_DUE, NEXT_LATER, PENDING_COUNT, RELEASE, RELEASE_ONE, RESEND,
 };
 use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
 use crate::settle::{ADD_ATTEMPT, FORGET_ATTEMPT, LINK_ATTEMPT, RELEASE_NEXT, SETTLE, SETTLE_FIRST};
@@ -74,12 +75,16 @@ fn the_queue_finds_its_rows_by_index() {
         (NEWEST, "SCAN delivery"),
         (AFTER_MARK, "COVERING INDEX delivery_by_app"),
         (GATHER_ONE, DELIVERY_ID),
+        (LOOK_AT, DELIVERY_ID),
+        (LOOK_AT_BOTH, DELIVERY_ID),
+        (LOOK_AT_BOTH, SEQ),
         (FRESH_BACKLOG, "PRIMARY KEY (id>?)"),
         (FRESH_COUNT, "PRIMARY KEY (id>?)"),
         (DUE, "COVERING INDEX delivery_due (app_id=? AND due_at<?)"),
         (LEASE, DELIVERY_ID),
         (LEASED, DELIVERY_ID),
         (NEXT_DUE, "COVERING INDEX delivery_due (app_id=?)"),
+        (NEXT_LATER, "COVERING INDEX delivery_due (app_id=? AND due_at>?)"),
         (BACKLOG, "COVERING INDEX delivery_due"),
         (
             PREDECESSOR,
@@ -91,6 +96,8 @@ fn the_queue_finds_its_rows_by_index() {
         ),
         // The plan of an update does not say that the index covers it; `SCAN … USING INDEX` is all there is.
         (RELEASE, "INDEX delivery_due"),
+        (LEASES, "COVERING INDEX delivery_due"),
+        (RELEASE_ONE, DELIVERY_ID),
         (SETTLE, DELIVERY_ID),
         (SETTLE_FIRST, DELIVERY_ID),
         (LINK_ATTEMPT, DELIVERY_ID),
@@ -98,6 +105,15 @@ fn the_queue_finds_its_rows_by_index() {
         (FORGET_ATTEMPT, SEQ),
         (ADD_ATTEMPT, DELIVERY_ID),
         (RESEND, DELIVERY_ID),
+        (
+            RESEND,
+            "INDEX delivery_in_order (app_id=? AND order_key=? AND event_seq<?)",
+        ),
+        (HOLD_SUCCESSORS, DELIVERY_ID),
+        (
+            HOLD_SUCCESSORS,
+            "INDEX delivery_in_order (app_id=? AND order_key=? AND event_seq>?)",
+        ),
         (PENDING_COUNT, "INDEX delivery_due"),
         (DEAD_COUNT, "INDEX delivery_dead"),
         (END_APP_DELIVERIES, "delivery_by_app (app_id=?)"),
@@ -143,6 +159,7 @@ fn events_are_read_by_index() {
         (select_events(&of_app, None, span, 2), OF_EVENT),
         (select_trimmable(7, span, 2), by_time),
         (select_trimmable(7, span, 2), OF_EVENT),
+        (select_all(span, 2), by_time),
         (select_trimmable_end(span), by_time),
     ]);
 }

@@ -12,6 +12,7 @@ use larkspur_wire::{AppId, TimestampMs};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::accept::{ACCEPT, Accepting, bytes};
+use crate::damage::Damaged;
 use crate::lanes::Lane;
 use crate::registry::all;
 use crate::row::{DELIVERY_COLUMNS_LEN, parsed, read_delivery, read_delivery_id, read_event};
@@ -30,6 +31,14 @@ pub(crate) const LEASED: &str = "SELECT d.id, e.id, d.app_id, d.withheld, d.stat
      FROM delivery AS d JOIN event AS e ON e.seq = d.event_seq WHERE d.id = ?1";
 // By delivery_due.
 pub(crate) const NEXT_DUE: &str = "SELECT min(due_at) FROM delivery WHERE state = 0 AND leased < 2 AND app_id = ?1";
+// By the primary key.
+pub(crate) const LOOK_AT: &str = "SELECT state FROM delivery WHERE id = ?1";
+// By the primary keys of both.
+pub(crate) const LOOK_AT_BOTH: &str =
+    "SELECT d.state, e.accepted_at FROM delivery AS d JOIN event AS e ON e.seq = d.event_seq WHERE d.id = ?1";
+// By delivery_due, when rows before cannot be claimed.
+pub(crate) const NEXT_LATER: &str =
+    "SELECT min(due_at) FROM delivery WHERE state = 0 AND leased < 2 AND app_id = ?1 AND due_at > ?2";
 // By delivery_due, which has all the columns it asks for.
 pub(crate) const BACKLOG: &str =
     "SELECT app_id, count(*), min(due_at) FROM delivery WHERE state = 0 AND leased < 2 GROUP BY app_id";
@@ -39,10 +48,21 @@ pub(crate) const FRESH_BACKLOG: &str = "SELECT app_id, 1, due_at FROM delivery \
 // By delivery_due, which has all the columns it asks for.
 pub(crate) const RELEASE: &str =
     "UPDATE delivery SET leased = 0, due_at = ?1 WHERE state = 0 AND leased < 2 AND leased = 1";
+// By delivery_due, which has all the columns it asks for; and by the primary key.
+pub(crate) const LEASES: &str = "SELECT id FROM delivery WHERE state = 0 AND leased < 2 AND leased = 1";
+pub(crate) const RELEASE_ONE: &str = "UPDATE delivery SET leased = 0, due_at = ?1 WHERE id = ?2";
 
-// By the primary key.
-pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, due_at = ?2, generation = generation + 1 \
+// By the primary key, and delivery_in_order: one that has a pending predecessor waits for it.
+pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, generation = generation + 1, due_at = CASE \
+     WHEN order_key IS NOT NULL AND EXISTS (SELECT 1 FROM delivery AS p WHERE p.state = 0 \
+         AND p.app_id = delivery.app_id AND p.order_key = delivery.order_key AND p.event_seq < delivery.event_seq) \
+     THEN ?3 ELSE ?2 END \
      WHERE id = ?1 AND leased = 0 AND NOT (state = 0 AND due_at = ?3) AND (?4 OR state <> 1)";
+// By the primary key and delivery_in_order: its successors wait for it again, unless they are on their way.
+pub(crate) const HOLD_SUCCESSORS: &str = "UPDATE delivery SET due_at = ?2 WHERE leased = 0 AND id IN (\
+     SELECT later.id FROM delivery AS first JOIN delivery AS later \
+     ON later.state = 0 AND later.app_id = first.app_id AND later.order_key = first.order_key \
+     AND later.event_seq > first.event_seq WHERE first.id = ?1)";
 // By delivery_due.
 pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 0 AND leased < 2";
 // By the primary key.
@@ -51,42 +71,112 @@ pub(crate) const FRESH_COUNT: &str =
 // By delivery_dead.
 pub(crate) const DEAD_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 2";
 
-fn claim_due(
-    tx: &Transaction<'_>,
-    want: &Want,
+const CLAIMING: &str = "claim deliveries";
+/// When a page is damaged, so many of the next deliveries are looked at, most of which may be on it.
+const LOOK_OVER: u32 = 1_000;
+const RELEASING: &str = "release leases";
+
+/// Until when a claim leases, and as of when.
+#[derive(Clone, Copy)]
+struct Lease {
     now: TimestampMs,
     until: TimestampMs,
+}
+
+fn claim_due(
+    tx: &Transaction<'_>,
+    damaged: &Damaged,
+    want: &Want,
+    lease: Lease,
     bytes_left: &mut usize,
 ) -> Result<Claimed, StoreError> {
-    const DOING: &str = "claim deliveries";
+    let Lease { now, until } = lease;
     let app_id = want.app_id.as_str();
-    let id = |row: &Row<'_>| read_delivery_id(row, 0);
-    let due = all(tx, DOING, DUE, params![app_id, now.0, want.limit.min(LIMIT_MAX)], id)?;
+    let limit = want.limit.min(LIMIT_MAX);
+    // What is damaged stays due, and is found each time.
+    let look_at = limit + damaged.deliveries();
+    let read_id = |row: &Row<'_>| read_delivery_id(row, 0);
+    let mut due = all(tx, CLAIMING, DUE, params![app_id, now.0, look_at], read_id)?;
+    let (n_due, mut are_more) = (due.len(), due.len() == look_at as usize);
+    due.retain(|id| !damaged.has(*id));
+    let are_damaged = due.len() < n_due;
     let mut claims = Vec::with_capacity(due.len());
-    for DeliveryId(id) in due {
-        if *bytes_left == 0 {
+    for id in &due {
+        if *bytes_left == 0 || claims.len() == limit as usize {
+            are_more = true;
             break;
         }
-        let id = id.to_be_bytes();
-        execute(tx, DOING, LEASE, params![id, until.0])?;
-        let read = |row: &Row<'_>| {
-            Ok(Claim {
-                delivery: read_delivery(row)?,
-                event: read_event(row, DELIVERY_COLUMNS_LEN)?,
-            })
-        };
-        for claim in all(tx, DOING, LEASED, [id], read)? {
+        let claimed = claim_one(tx, *id, until).inspect_err(|error| {
+            damaged.note(*id, error);
+            let near = all(tx, CLAIMING, DUE, params![app_id, now.0, look_at + LOOK_OVER], read_id);
+            damaged.look_over(near.unwrap_or_default(), |id| look(tx, LOOK_AT_BOTH, id));
+        });
+        if let Some(claim) = claimed? {
             *bytes_left = bytes_left.saturating_sub(claim.event.payload.len());
             claims.push(claim);
         }
     }
-    let mut next_due = tx.prepare_cached(NEXT_DUE).map_err(failed(DOING))?;
-    let next_due: Option<i64> = next_due.query_row([app_id], |row| row.get(0)).map_err(failed(DOING))?;
+    let next_due = match (are_damaged, are_more) {
+        (false, _) => read_next_due(tx, NEXT_DUE, params![app_id])?,
+        (true, true) => Some(now),
+        (true, false) => read_next_due(tx, NEXT_LATER, params![app_id, now.0])?,
+    };
     Ok(Claimed {
         app_id: want.app_id.clone(),
         claims,
-        next_due: read_due(next_due),
+        next_due,
     })
+}
+
+fn claim_one(tx: &Transaction<'_>, id: DeliveryId, until: TimestampMs) -> Result<Option<Claim>, StoreError> {
+    execute(tx, CLAIMING, LEASE, params![id.0.to_be_bytes(), until.0])?;
+    read_claim(tx, id)
+}
+
+fn read_claim(tx: &Transaction<'_>, id: DeliveryId) -> Result<Option<Claim>, StoreError> {
+    let read = |row: &Row<'_>| {
+        Ok(Claim {
+            delivery: read_delivery(row)?,
+            event: read_event(row, DELIVERY_COLUMNS_LEN)?,
+        })
+    };
+    Ok(all(tx, CLAIMING, LEASED, [id.0.to_be_bytes()], read)?.pop())
+}
+
+/// Reads a delivery, to see whether it can be read.
+pub(crate) fn look_at(tx: &Transaction<'_>, id: DeliveryId) -> Result<(), StoreError> {
+    look(tx, LOOK_AT, id)
+}
+
+fn look(tx: &Transaction<'_>, sql: &str, id: DeliveryId) -> Result<(), StoreError> {
+    all(tx, "read a delivery", sql, [id.0.to_be_bytes()], |_| Ok(())).map(drop)
+}
+
+fn read_next_due(
+    tx: &Transaction<'_>,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Option<TimestampMs>, StoreError> {
+    let mut statement = tx.prepare_cached(sql).map_err(failed(CLAIMING))?;
+    let next_due = statement
+        .query_row(params, |row| row.get(0))
+        .map_err(failed(CLAIMING))?;
+    Ok(read_due(next_due))
+}
+
+/// Frees what is leased. What is damaged stays as it is, and is left alone.
+fn release(tx: &Transaction<'_>, damaged: &Damaged, now: TimestampMs) -> Result<u64, StoreError> {
+    let leases = || all(tx, RELEASING, LEASES, [], |row| read_delivery_id(row, 0));
+    if damaged.deliveries() == 0 {
+        let released = execute(tx, RELEASING, RELEASE, [now.0]);
+        let look_over = |_: &StoreError| damaged.look_over(leases().unwrap_or_default(), |id| look_at(tx, id));
+        return released.inspect_err(look_over).map(|rows| rows as u64);
+    }
+    let one = |sum, id: DeliveryId| {
+        let released = execute(tx, RELEASING, RELEASE_ONE, params![now.0, id.0.to_be_bytes()]);
+        Ok(sum + released.inspect_err(|error| damaged.note(id, error))? as u64)
+    };
+    leases()?.into_iter().filter(|id| !damaged.has(*id)).try_fold(0, one)
 }
 
 /// A due time that will come.
@@ -98,13 +188,17 @@ impl SqliteStore {
     async fn make_due(&self, ids: Vec<DeliveryId>, due_at: TimestampMs, delivered: bool) -> Result<u64, StoreError> {
         const DOING: &str = "make deliveries due again";
         let resend = move |tx: &Transaction<'_>| {
-            let one = |sum, id: DeliveryId| {
-                let row = params![id.0.to_be_bytes(), due_at.0, WAITING.0, delivered];
-                execute(tx, DOING, RESEND, row).map(|rows| sum + rows as u64)
+            let one = |sum, id: &DeliveryId| {
+                let id = id.0.to_be_bytes();
+                let rows = execute(tx, DOING, RESEND, params![id, due_at.0, WAITING.0, delivered])?;
+                if rows > 0 {
+                    execute(tx, DOING, HOLD_SUCCESSORS, params![id, WAITING.0])?;
+                }
+                Ok(sum + rows as u64)
             };
-            ids.into_iter().try_fold(0, one)
+            ids.iter().try_fold(0, one)
         };
-        self.writer.write(DOING, resend).await
+        self.writer.write_in(Lane::First, DOING, resend).await
     }
 }
 
@@ -115,12 +209,16 @@ impl DeliveryQueue for SqliteStore {
             return Ok(Vec::new());
         }
         let bytes = events.iter().map(bytes).sum();
-        let (ids, fresh) = (Arc::clone(&self.ids), Arc::clone(&self.fresh));
+        let (ids, fresh, damaged) = (
+            Arc::clone(&self.ids),
+            Arc::clone(&self.fresh),
+            Arc::clone(&self.damaged),
+        );
         let accept = move |tx: &Transaction<'_>| {
             let mut accepting = Accepting::new(tx, &ids, &fresh)?;
             let accepted = events.iter().map(|event| accepting.accept(event)).collect();
             drop(accepting);
-            fresh.gather_many(tx)?;
+            fresh.gather_many(tx, &damaged)?;
             accepted
         };
         self.writer.write_in(Lane::Accept { bytes }, ACCEPT, accept).await
@@ -130,11 +228,15 @@ impl DeliveryQueue for SqliteStore {
         if settlements.is_empty() {
             return Ok(());
         }
+        let damaged = Arc::clone(&self.damaged);
         let settle = move |tx: &Transaction<'_>| {
             let mut settling = Settling::new(tx)?;
+            let ids = || settlements.iter().map(|settlement| settlement.delivery);
             settlements
                 .iter()
+                .filter(|settlement| !damaged.has(settlement.delivery))
                 .try_for_each(|settlement| settling.settle(settlement))
+                .inspect_err(|_| damaged.look_over(ids(), |id| look_at(tx, id)))
         };
         self.writer.write_in(Lane::First, SETTLING, settle).await
     }
@@ -145,14 +247,18 @@ impl DeliveryQueue for SqliteStore {
         now: TimestampMs,
         lease_until: TimestampMs,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let fresh = Arc::clone(&self.fresh);
+        let (fresh, damaged) = (Arc::clone(&self.fresh), Arc::clone(&self.damaged));
+        let lease = Lease {
+            now,
+            until: lease_until,
+        };
         let claim = move |tx: &Transaction<'_>| {
-            fresh.gather(tx)?;
+            fresh.gather(tx, &damaged)?;
             let mut bytes_left = CLAIM_BYTES_MAX;
-            let one = |want| claim_due(tx, want, now, lease_until, &mut bytes_left);
+            let one = |want| claim_due(tx, &damaged, want, lease, &mut bytes_left);
             wants.iter().map(one).collect()
         };
-        self.writer.write_in(Lane::First, "claim deliveries", claim).await
+        self.writer.write_in(Lane::First, CLAIMING, claim).await
     }
 
     async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError> {
@@ -195,13 +301,12 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn release_leases(&self, now: TimestampMs) -> Result<u64, StoreError> {
-        const DOING: &str = "release leases";
-        let fresh = Arc::clone(&self.fresh);
+        let (fresh, damaged) = (Arc::clone(&self.fresh), Arc::clone(&self.damaged));
         let release = move |tx: &Transaction<'_>| {
-            fresh.gather(tx)?;
-            execute(tx, DOING, RELEASE, [now.0]).map(|rows| rows as u64)
+            fresh.gather(tx, &damaged)?;
+            release(tx, &damaged, now)
         };
-        self.writer.write(DOING, release).await
+        self.writer.write_in(Lane::First, RELEASING, release).await
     }
 
     async fn depth(&self) -> Result<Depth, StoreError> {

@@ -30,7 +30,9 @@ impl Upkeep for SqliteStore {
     }
 
     fn writing(&self) -> Writing {
-        self.writer.writing()
+        let mut writing = self.writer.writing();
+        writing.failed += self.damaged.count();
+        writing
     }
 
     async fn backup(&self) -> Result<File, StoreError> {

@@ -50,6 +50,7 @@ macro_rules! conformance_claims {
             settling_what_does_not_exist_changes_nothing
             a_resent_delivery_is_due_again_and_its_old_lease_is_void
             resending_leaves_alone_what_is_leased
+            what_is_resent_keeps_its_order
             resending_what_is_undelivered_leaves_alone_what_is_delivered
             the_depth_counts_pending_and_dead_deliveries
             releasing_leases_frees_leased_rows_only

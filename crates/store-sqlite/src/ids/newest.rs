@@ -79,14 +79,9 @@ impl Newest {
         around.take(count).copied().collect()
     }
 
-    /// The transaction has written these to the file, or could not. Those written leave the memory when it is on disk;
-    /// the others are passed over until the next time round.
-    pub(super) fn fold(&mut self, entries: Vec<Entry>, written: bool) {
-        if written {
-            self.folding = entries;
-        } else {
-            self.folded_to = entries.last().copied().or(self.folded_to);
-        }
+    /// The transaction has written these to the file. They leave the memory when it is on disk.
+    pub(super) fn fold(&mut self, entries: Vec<Entry>) {
+        self.folding = entries;
     }
 
     /// Where the transaction has to move the mark, if anywhere: back at once, since numbers begin anew when the last

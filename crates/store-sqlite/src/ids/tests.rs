@@ -98,27 +98,3 @@ fn what_is_too_much_for_the_memory_goes_to_the_file_in_order() {
     assert_eq!(count, 3);
     assert!(last < left.0, "the next ones follow");
 }
-
-#[test]
-fn what_cannot_be_written_stays_in_memory_and_holds_up_nothing() {
-    let mut connection = in_memory();
-    let mut ids = Ids::open(&mut connection, 1).unwrap();
-    connection
-        .execute_batch("CREATE TRIGGER damaged BEFORE INSERT ON event_print BEGIN SELECT RAISE(ABORT, 'no'); END")
-        .unwrap();
-    transact(&mut connection, &mut ids, &[0, 1, 2, 3], Ending::Commit);
-    for event in 0..4 {
-        assert!(ids.find(&connection, &id(event)).unwrap().is_some());
-    }
-    connection.execute_batch("DROP TRIGGER damaged").unwrap();
-    transact(&mut connection, &mut ids, &[4], Ending::Commit);
-    let count = "SELECT count(*) FROM event_print";
-    assert_eq!(connection.query_row(count, [], |row| row.get(0)), Ok(4));
-    *ids.newest() = Newest::default();
-    assert_eq!(
-        (0..5)
-            .filter(|event| ids.find(&connection, &id(*event)).unwrap().is_some())
-            .count(),
-        4
-    );
-}

@@ -6,11 +6,13 @@
 use std::sync::Arc;
 
 use larkspur_store::{StoreError, Trim, Trimmed};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Transaction, params};
 
 use super::place::{Place, Span};
 use super::select::Select;
+use crate::damage::Damaged;
 use crate::ids::{ID_OF, Ids};
+use crate::lanes::Lane;
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
@@ -55,6 +57,11 @@ pub(crate) fn select_trimmable(before: i64, span: Span, limit: u32) -> Select {
         .order(OLDEST_FIRST, limit)
 }
 
+/// By `event_by_time` alone.
+pub(crate) fn select_all(span: Span, limit: u32) -> Select {
+    events_within("e.accepted_at, e.seq", span).order(OLDEST_FIRST, limit)
+}
+
 /// Where a step ends at the latest. By `event_by_time` alone.
 pub(crate) fn select_trimmable_end(span: Span) -> Select {
     events_within("e.accepted_at, e.seq", span)
@@ -97,13 +104,54 @@ fn look(connection: &Connection, trim: &Trim) -> Result<Step, StoreError> {
         });
     }
     let limit = trim.rows_max.max(1);
-    let places = select_trimmable(trim.before.0, span, limit).all(connection, place)?;
+    let places = match select_trimmable(trim.before.0, span, limit).all(connection, place) {
+        // Something cannot be read; whoever deletes looks at each by itself.
+        Err(StoreError::Backend { .. }) => select_all(span, limit).all(connection, place)?,
+        places => places?,
+    };
     let full = places.len() >= limit as usize;
     let next = if full { places.last().copied() } else { end };
     Ok(Step { places, next })
 }
 
-fn delete(tx: &Transaction<'_>, ids: &Ids, step: &Step, trim: &Trim) -> Result<Trimmed, StoreError> {
+/// Deletes an event with its deliveries and attempts, unless it has to stay. Answers how many rows that were.
+fn delete_event(tx: &Transaction<'_>, ids: &Ids, place: Place, young: bool) -> Result<u64, StoreError> {
+    let kept: bool = tx
+        .prepare_cached(IS_KEPT)
+        .and_then(|mut statement| statement.query_row(params![place.seq, young], |row| row.get(0)))
+        .map_err(failed(DOING))?;
+    // Something may have been resent since it was looked at.
+    if kept {
+        return Ok(0);
+    }
+    let id: Option<String> = tx
+        .prepare_cached(ID_OF)
+        .and_then(|mut statement| statement.query_row([place.seq], |row| row.get(0)).optional())
+        .map_err(failed(DOING))?;
+    if let Some(id) = id.and_then(|id| id.parse().ok()) {
+        ids.remove(tx, &id, place.seq)?;
+    }
+    let mut rows = 0;
+    for sql in [DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT] {
+        rows += execute(tx, DOING, sql, [place.seq])? as u64;
+    }
+    Ok(rows)
+}
+
+/// Finds the damaged ones among these, so that they fail no other step.
+fn look_over(tx: &Transaction<'_>, damaged: &Damaged, places: &[Place]) {
+    for Place { seq, .. } in places {
+        let kept = |mut statement: CachedStatement<'_>| statement.exists(params![seq, true]);
+        let id = |mut statement: CachedStatement<'_>| statement.exists([seq]);
+        let kept = tx.prepare_cached(IS_KEPT).and_then(kept);
+        let read = kept.and_then(|_| tx.prepare_cached(ID_OF).and_then(id));
+        if let Err(error) = read.map_err(failed(DOING)) {
+            damaged.note_event(*seq, &error);
+        }
+    }
+}
+
+fn delete(tx: &Transaction<'_>, ids: &Ids, damaged: &Damaged, step: &Step, trim: &Trim) -> Result<Trimmed, StoreError> {
     let mut trimmed = Trimmed {
         next: step.next.map(|place| place.to_string()),
         ..Trimmed::default()
@@ -114,23 +162,16 @@ fn delete(tx: &Transaction<'_>, ids: &Ids, step: &Step, trim: &Trim) -> Result<T
             trimmed.next = None;
             break;
         }
-        let kept: bool = tx
-            .prepare_cached(IS_KEPT)
-            .and_then(|mut statement| statement.query_row(params![place.seq, young], |row| row.get(0)))
-            .map_err(failed(DOING))?;
-        // Something may have been resent since it was looked at.
-        if kept {
+        if damaged.has_event(place.seq) {
             continue;
         }
-        let id: Option<String> = tx
-            .prepare_cached(ID_OF)
-            .and_then(|mut statement| statement.query_row([place.seq], |row| row.get(0)).optional())
-            .map_err(failed(DOING))?;
-        if let Some(id) = id.and_then(|id| id.parse().ok()) {
-            ids.remove(tx, &id, place.seq)?;
-        }
-        for sql in [DELETE_ATTEMPTS, DELETE_DELIVERIES, DELETE_EVENT] {
-            trimmed.rows += execute(tx, DOING, sql, [place.seq])? as u64;
+        let deleted = delete_event(tx, ids, *place, young).inspect_err(|error| {
+            damaged.note_event(place.seq, error);
+            look_over(tx, damaged, &step.places[idx..]);
+        });
+        match deleted? {
+            0 => continue,
+            rows => trimmed.rows += rows,
         }
         trimmed.events += 1;
         let more = idx + 1 < step.places.len();
@@ -152,9 +193,9 @@ pub(super) async fn trim(store: &SqliteStore, trim: &Trim) -> Result<Trimmed, St
             ..Trimmed::default()
         });
     }
-    let ids = Arc::clone(&store.ids);
+    let (ids, damaged) = (Arc::clone(&store.ids), Arc::clone(&store.damaged));
     store
         .writer
-        .write(DOING, move |tx| delete(tx, &ids, &step, &trim))
+        .write_in(Lane::First, DOING, move |tx| delete(tx, &ids, &damaged, &step, &trim))
         .await
 }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Transaction};
 
 use super::{Counters, Job};
 use crate::checkpoint::Checkpoints;
+use crate::damage::is_corrupt;
 use crate::ids::Ids;
 use crate::lanes::Lanes;
 
@@ -34,15 +35,15 @@ pub(super) fn write(
 ) {
     while let Some(mut batch) = lanes.take() {
         let committed = commit(&mut connection, &mut batch, ids, counters);
-        match committed {
-            Ok(()) => ids.committed(),
-            Err(_) => ids.undone(0),
-        }
-        counters.commits.fetch_add(1, Ordering::Relaxed);
-        counters.failed.fetch_add(committed.is_err().into(), Ordering::Relaxed);
-        counters.jobs.fetch_add(batch.len() as u64, Ordering::Relaxed);
-        for job in batch {
-            job.answer(committed.as_ref().copied());
+        let is_damaged = committed.as_ref().is_err_and(is_corrupt);
+        for mut job in batch {
+            // Who met a damaged page fails nobody else.
+            if is_damaged && job.is_repeatable() {
+                let alone = commit(&mut connection, std::slice::from_mut(&mut job), ids, counters);
+                job.answer(alone.as_ref().copied());
+            } else {
+                job.answer(committed.as_ref().copied());
+            }
         }
     }
     if let Err(error) = ids.close(&mut connection) {
@@ -55,9 +56,27 @@ pub(super) fn write(
     }
 }
 
+/// Commits these together, and counts it.
+fn commit(
+    connection: &mut Connection,
+    batch: &mut [Box<dyn Job>],
+    ids: &Ids,
+    counters: &Counters,
+) -> rusqlite::Result<()> {
+    let committed = try_commit(connection, batch, ids, counters);
+    match committed {
+        Ok(()) => ids.committed(),
+        Err(_) => ids.undone(0),
+    }
+    counters.commits.fetch_add(1, Ordering::Relaxed);
+    counters.failed.fetch_add(committed.is_err().into(), Ordering::Relaxed);
+    counters.jobs.fetch_add(batch.len() as u64, Ordering::Relaxed);
+    committed
+}
+
 /// One job that fails never fails another. Jobs that may all be run again need no savepoint while none fails: when one
 /// does, the transaction begins anew, and each has its own.
-fn commit(
+fn try_commit(
     connection: &mut Connection,
     batch: &mut [Box<dyn Job>],
     ids: &Ids,
@@ -68,7 +87,7 @@ fn commit(
     let are_repeatable = batch.iter().all(|job| job.is_repeatable());
     if !are_repeatable || !batch.iter_mut().all(|job| job.run(&transaction)) {
         if are_repeatable {
-            // A full disk may have undone it already.
+            // A full disk may have undone it already, and one that met a damaged page can only be undone.
             drop(transaction);
             ids.undone(0);
             transaction = connection.transaction_with_behavior(begin)?;

@@ -3,6 +3,7 @@
 
 mod commit;
 mod conformance;
+mod damage;
 mod file;
 mod kill;
 mod log;
@@ -11,7 +12,7 @@ mod upkeep;
 
 use std::path::Path;
 
-use larkspur_store::{DeliveryId, NewDelivery, NewEvent, Start};
+use larkspur_store::{DeliveryId, DeliveryQueue, NewDelivery, NewEvent, Start};
 use larkspur_store_sqlite::{OpenError, Options, SqliteStore};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
@@ -43,4 +44,20 @@ fn event(n: u32) -> NewEvent {
         lease_until: TimestampMs(1),
         binds: Vec::new(),
     }
+}
+
+/// A closed store with `events` events.
+async fn closed(dir: &Path, events: u32) {
+    let store = open(dir).unwrap();
+    for n in 1..=events {
+        store.accept(vec![event(n)]).await.unwrap();
+    }
+    store.close().await;
+}
+
+/// Changes a file behind the store's back.
+fn alter(path: &Path, sql: &str) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.execute_batch(sql).unwrap();
+    connection.close().unwrap();
 }

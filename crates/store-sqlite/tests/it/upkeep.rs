@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use larkspur_store::{
-    Accepted, Attempt, DeliveryId, DeliveryQueue, Log, Mode, Settlement, StoreError, Upkeep, Verdict,
-};
+use larkspur_store::{Attempt, DeliveryId, DeliveryQueue, Log, Mode, Settlement, StoreError, Upkeep, Verdict};
 use larkspur_store_sqlite::{BackupError, OpenError, Options, SqliteStore, backup, check};
 use larkspur_wire::TimestampMs;
 
-use crate::{event, open};
+use crate::{alter, closed, event, open};
 
 fn names(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir)
@@ -26,22 +24,6 @@ fn names(dir: &Path) -> Vec<String> {
 #[cfg(unix)]
 fn mode(file: &std::fs::Metadata) -> u32 {
     std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777
-}
-
-/// A closed store with `events` events.
-async fn closed(dir: &Path, events: u32) {
-    let store = open(dir).unwrap();
-    for n in 1..=events {
-        store.accept(vec![event(n)]).await.unwrap();
-    }
-    store.close().await;
-}
-
-/// Changes a file behind the store's back.
-fn alter(path: &Path, sql: &str) {
-    let connection = rusqlite::Connection::open(path).unwrap();
-    connection.execute_batch(sql).unwrap();
-    connection.close().unwrap();
 }
 
 fn count(report: &larkspur_store_sqlite::Report, what: &str) -> u64 {
@@ -93,27 +75,6 @@ async fn a_page_that_was_overwritten_is_a_fault() {
     file.write_all(&[0x5a; 2 * 4096]).unwrap();
     drop(file);
     assert_ne!(check(&path).unwrap().faults, [""; 0]);
-}
-
-#[tokio::test]
-async fn a_damaged_page_costs_no_start_and_no_id_of_another_page() {
-    let dir = tempfile::tempdir().unwrap();
-    closed(dir.path(), 200).await;
-    let path = dir.path().join("larkspur.db");
-    // As after a crash: the ids are not in the file.
-    alter(&path, "DELETE FROM event_print; UPDATE printed SET before = 0");
-    let mut bytes = std::fs::read(&path).unwrap();
-    let damaged = event(100).id;
-    let is_leaf_with =
-        |page: &&mut [u8]| page[0] == 13 && page.windows(32).any(|part| part == damaged.as_str().as_bytes());
-    bytes.chunks_mut(4096).find(is_leaf_with).unwrap().fill(0xaa);
-    std::fs::write(&path, bytes).unwrap();
-
-    let store = open(dir.path()).unwrap();
-    for n in [1, 200] {
-        let again = store.accept(vec![event(n)]).await.unwrap();
-        assert!(matches!(again[..], [Accepted::Repeated(_)]), "{again:?}");
-    }
 }
 
 #[tokio::test]

@@ -4,9 +4,9 @@ use larkspur_wire::TimestampMs;
 
 use super::fixture::{
     LATER, LEASE_END, accept, app_id, both, claim, claim_for, deliveries, delivery, delivery_id, event, event_id,
-    next_due, resend, settle, settlement,
+    event_in_order, next_due, resend, settle, settlement,
 };
-use crate::{Accepted, BindingKey, DeliveryQuery, DeliveryState, Depth, Store, Verdict};
+use crate::{Accepted, BindingKey, DeliveryQuery, DeliveryState, Depth, Settlement, Store, Verdict};
 
 /// The same event again answers with the deliveries of the first time.
 pub async fn accepting_twice_makes_nothing_new(store: &dyn Store) {
@@ -221,6 +221,33 @@ pub async fn resending_leaves_alone_what_is_leased(store: &dyn Store) {
     assert_eq!(resend(store, 1, TimestampMs(50)).await, 0);
     assert_eq!(claim(store, TimestampMs(50), 10).await, []);
     assert_eq!(resend(store, 9, TimestampMs(50)).await, 0);
+}
+
+/// Of events that have an order, a recovery pushes the first, and each of the others after the one before it.
+pub async fn what_is_resent_keeps_its_order(store: &dyn Store) {
+    let settle = async |n: u32, generation: u32, verdict: Verdict| {
+        let settlement = Settlement {
+            in_order: true,
+            ..settlement(delivery_id(n, 0), generation, generation, verdict)
+        };
+        store.settle(vec![settlement]).await.expect("settling works");
+    };
+    for n in 1..=3 {
+        accept(store, vec![event_in_order(n, "a")]).await;
+        claim(store, TimestampMs(50), 10).await;
+        settle(n, 1, Verdict::Dead).await;
+    }
+    // The last first, so that it is held when the others come.
+    for n in [3, 1, 2] {
+        assert_eq!(resend(store, n, TimestampMs(50)).await, 1);
+    }
+    for n in 1..=3 {
+        let claims = claim(store, TimestampMs(50), 10).await;
+        let ids: Vec<_> = claims.iter().map(|claim| claim.delivery.id).collect();
+        assert_eq!(ids, [delivery_id(n, 0)]);
+        settle(n, claims[0].delivery.generation, Verdict::Delivered).await;
+    }
+    assert_eq!(claim(store, LATER, 10).await, []);
 }
 
 /// What waits and what was given up is counted.

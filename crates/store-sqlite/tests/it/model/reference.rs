@@ -145,16 +145,24 @@ impl Reference {
     pub(super) fn resend(&mut self, ids: &[DeliveryId], due_at: TimestampMs) -> u64 {
         let mut n_resent = 0;
         for id in ids {
-            let resendable = |row: &&mut Row| {
+            let resendable = |row: &Row| {
                 let waits = row.is_pending() && row.delivery.due_at == WAITING;
                 row.delivery.id == *id && !row.leased && !waits
             };
-            if let Some(row) = self.rows.iter_mut().find(resendable) {
-                row.delivery.state = DeliveryState::Pending;
-                row.delivery.due_at = due_at;
-                row.delivery.generation += 1;
-                n_resent += 1;
+            let Some(at) = self.rows.iter().position(resendable) else {
+                continue;
+            };
+            let (app_id, key) = (self.rows[at].delivery.app_id.clone(), self.rows[at].key.clone());
+            let of_key = |row: &Row| row.is_pending() && row.is_with(&app_id, key.as_ref());
+            let waits = self.rows[..at].iter().any(of_key);
+            for later in self.rows[at + 1..].iter_mut().filter(|row| of_key(row) && !row.leased) {
+                later.delivery.due_at = WAITING;
             }
+            let row = &mut self.rows[at];
+            row.delivery.state = DeliveryState::Pending;
+            row.delivery.due_at = if waits { WAITING } else { due_at };
+            row.delivery.generation += 1;
+            n_resent += 1;
         }
         n_resent
     }
