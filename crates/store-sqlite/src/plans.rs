@@ -116,7 +116,7 @@ fn the_queue_finds_its_rows_by_index() {
         ),
         (PENDING_COUNT, "INDEX delivery_due"),
         (DEAD_COUNT, "INDEX delivery_dead"),
-        (END_APP_DELIVERIES, "delivery_by_app (app_id=?)"),
+        (END_APP_DELIVERIES, "COVERING INDEX delivery_due (app_id=?)"),
         (BINDING, "PRIMARY KEY (kind=? AND id=?)"),
         (BINDINGS, "PRIMARY KEY"),
     ];

@@ -1,13 +1,16 @@
 //! Apps, bindings, resource subscriptions, tokens.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use larkspur_store::{
     ApiToken, App, Binding, BindingKey, LIMIT_MAX, Registry, ResourceSubscription, StoreError, TokenRole,
 };
 use larkspur_wire::{AppId, TimestampMs};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::row::{DEAD, PENDING, corrupt, parsed, read_app, write_app};
+use crate::lanes::Lane;
+use crate::row::{DEAD, corrupt, parsed, read_app, write_app};
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
@@ -18,9 +21,13 @@ const DELETE_APP: &str = "DELETE FROM app WHERE id = ?1";
 // Scans: apps are deleted rarely, and bindings of one app are not asked for elsewhere.
 const DELETE_APP_BINDINGS: &str = "DELETE FROM binding WHERE app_id = ?1";
 const DELETE_APP_RESOURCES: &str = "DELETE FROM resource_subscription WHERE app_id = ?1";
-// By delivery_by_app.
-pub(crate) const END_APP_DELIVERIES: &str =
-    "UPDATE delivery SET state = ?2, leased = 0 WHERE app_id = ?1 AND state = ?3";
+// By delivery_due, which has no fresh leases, and the primary key.
+pub(crate) const END_APP_DELIVERIES: &str = "UPDATE delivery SET state = ?2, leased = 0 WHERE id IN (\
+     SELECT id FROM delivery WHERE state = 0 AND leased < 2 AND app_id = ?1 LIMIT ?3)";
+
+/// So many deliveries of an app that is deleted are given up in one transaction, so that others need not wait for a
+/// million.
+const END_STEP: u32 = 500;
 
 // By the primary key.
 pub(crate) const BINDING: &str = "SELECT app_id FROM binding WHERE kind = ?1 AND id = ?2";
@@ -108,14 +115,23 @@ impl Registry for SqliteStore {
 
     async fn delete_app(&self, id: &AppId) -> Result<bool, StoreError> {
         const DOING: &str = "delete an app";
-        let id = id.clone();
-        let delete = move |tx: &rusqlite::Transaction<'_>| {
-            execute(tx, DOING, DELETE_APP_BINDINGS, [id.as_str()])?;
-            execute(tx, DOING, DELETE_APP_RESOURCES, [id.as_str()])?;
-            execute(tx, DOING, END_APP_DELIVERIES, params![id.as_str(), DEAD, PENDING])?;
-            execute(tx, DOING, DELETE_APP, [id.as_str()]).map(|rows| rows > 0)
-        };
-        self.writer.write(DOING, delete).await
+        loop {
+            let (id, fresh, damaged) = (id.clone(), Arc::clone(&self.fresh), Arc::clone(&self.damaged));
+            let delete = move |tx: &Transaction<'_>| {
+                fresh.gather(tx, &damaged)?;
+                let ended = execute(tx, DOING, END_APP_DELIVERIES, params![id.as_str(), DEAD, END_STEP])?;
+                if ended == END_STEP as usize {
+                    return Ok(None);
+                }
+                execute(tx, DOING, DELETE_APP_BINDINGS, [id.as_str()])?;
+                execute(tx, DOING, DELETE_APP_RESOURCES, [id.as_str()])?;
+                let deleted = execute(tx, DOING, DELETE_APP, [id.as_str()])?;
+                Ok(Some(deleted > 0))
+            };
+            if let Some(deleted) = self.writer.write_in(Lane::First, DOING, delete).await? {
+                return Ok(deleted);
+            }
+        }
     }
 
     async fn binding(&self, key: &BindingKey) -> Result<Option<AppId>, StoreError> {
@@ -150,7 +166,7 @@ impl Registry for SqliteStore {
     async fn save_binding(&self, binding: &Binding) -> Result<(), StoreError> {
         const DOING: &str = "save a binding";
         let Binding { key, app_id } = binding.clone();
-        let save = move |tx: &rusqlite::Transaction<'_>| {
+        let save = move |tx: &Transaction<'_>| {
             execute(tx, DOING, SAVE_BINDING, params![key.kind, key.id, app_id.as_str()]).map(drop)
         };
         self.writer.write(DOING, save).await
@@ -159,7 +175,7 @@ impl Registry for SqliteStore {
     async fn delete_binding(&self, key: &BindingKey) -> Result<bool, StoreError> {
         const DOING: &str = "delete a binding";
         let key = key.clone();
-        let delete = move |tx: &rusqlite::Transaction<'_>| {
+        let delete = move |tx: &Transaction<'_>| {
             execute(tx, DOING, DELETE_BINDING, params![key.kind, key.id]).map(|rows| rows > 0)
         };
         self.writer.write(DOING, delete).await
@@ -182,7 +198,7 @@ impl Registry for SqliteStore {
     async fn save_resource_subscription(&self, row: &ResourceSubscription) -> Result<(), StoreError> {
         const DOING: &str = "save a resource subscription";
         let row = row.clone();
-        let save = move |tx: &rusqlite::Transaction<'_>| {
+        let save = move |tx: &Transaction<'_>| {
             let params = params![row.app_id.as_str(), row.event_type.as_str(), row.resource];
             execute(tx, DOING, SAVE_RESOURCE, params).map(drop)
         };
@@ -192,7 +208,7 @@ impl Registry for SqliteStore {
     async fn delete_resource_subscription(&self, row: &ResourceSubscription) -> Result<bool, StoreError> {
         const DOING: &str = "delete a resource subscription";
         let row = row.clone();
-        let delete = move |tx: &rusqlite::Transaction<'_>| {
+        let delete = move |tx: &Transaction<'_>| {
             let params = params![row.app_id.as_str(), row.event_type.as_str(), row.resource];
             execute(tx, DOING, DELETE_RESOURCE, params).map(|rows| rows > 0)
         };
@@ -208,7 +224,7 @@ impl Registry for SqliteStore {
     async fn save_token(&self, token: &ApiToken) -> Result<(), StoreError> {
         const DOING: &str = "save a token";
         let token = token.clone();
-        let save = move |tx: &rusqlite::Transaction<'_>| {
+        let save = move |tx: &Transaction<'_>| {
             let role = match token.role {
                 TokenRole::Admin => "admin",
                 TokenRole::Publish => "publish",

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use larkspur_store::{Accepted, DeliveryQueue, NewEvent, StoreError};
+use larkspur_store::{Accepted, DeliveryQueue, Depth, NewEvent, Registry, StoreError};
 use larkspur_store_sqlite::{Options, SqliteStore};
+use larkspur_wire::AppId;
 use tokio::task::{JoinHandle, yield_now};
 
 use crate::{event, open};
@@ -114,4 +115,21 @@ async fn the_write_ahead_log_stays_small_while_much_is_written() {
     }
     // 300 MiB were written, and a checkpoint begins at 64 MiB.
     assert!(largest < 160 << 20, "{largest} bytes");
+}
+
+#[tokio::test]
+async fn what_waits_for_an_app_that_is_deleted_is_given_up_in_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    store.accept((1..=1_200).map(event).collect()).await.unwrap();
+    let before = store.commits().commits;
+    store.delete_app(&AppId::mint([1; 8])).await.unwrap();
+    assert_eq!(store.commits().commits - before, 3);
+    assert_eq!(
+        store.depth().await.unwrap(),
+        Depth {
+            pending: 0,
+            dead: 1_200
+        }
+    );
 }

@@ -1,6 +1,7 @@
 //! Pages that cannot be read cost what is on them, and hold up nothing else.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use larkspur_store::{
     Accepted, Attempt, Claimed, DeliveryId, DeliveryQueue, DeliveryState, Log, Mode, Settlement, StoreError, Trim,
@@ -8,6 +9,7 @@ use larkspur_store::{
 };
 use larkspur_store_sqlite::SqliteStore;
 use larkspur_wire::{AppId, TimestampMs};
+use tokio::task::JoinSet;
 
 use crate::{alter, closed, event, open};
 
@@ -46,7 +48,8 @@ fn damage(path: &Path, tree: &str, holds: &[u8]) {
             n_damaged += 1;
         }
     }
-    assert_eq!(n_damaged, 1, "{tree}");
+    // What was moved to another page leaves its bytes behind.
+    assert!(n_damaged > 0, "{tree}");
     std::fs::write(path, bytes).unwrap();
 }
 
@@ -184,16 +187,24 @@ async fn a_page_of_the_index_of_ids_holds_up_no_event() {
     connection.close().unwrap();
     damage(&path, "event_print", &print.to_be_bytes());
 
-    let store = open(dir.path()).unwrap();
-    // Every id goes to the file at once, a fifth or so of them to that page.
-    for n in 1_001..1_200 {
-        let accepted = store.accept(vec![event(n)]).await;
+    let store = Arc::new(open(dir.path()).unwrap());
+    let mut accepting = JoinSet::new();
+    for n in 1_001..=1_200 {
+        let store = Arc::clone(&store);
+        accepting.spawn(async move { store.accept(vec![event(n)]).await });
+    }
+    let mut n_accepted = 0;
+    for accepted in accepting.join_all().await {
         match accepted {
-            Ok(accepted) => assert!(matches!(accepted[..], [Accepted::New])),
-            // Whether such an event is known already, nobody can tell.
+            Ok(accepted) => {
+                assert!(matches!(accepted[..], [Accepted::New]));
+                n_accepted += 1;
+            }
+            // Whether one whose fingerprint would be on that page is known already, nobody can tell.
             Err(error) => assert!(matches!(error, StoreError::Backend { .. }), "{error}"),
         }
     }
+    assert!((80..200).contains(&n_accepted), "{n_accepted}");
 }
 
 #[tokio::test]
