@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use larkspur_platform::{
-    Audience, Ending, RetryBody, RetryConnection, RetryMessageId, Subject, check, next_try, push_seed, render,
+    Audience, Ending, LEASE, RetryBody, RetryConnection, RetryMessageId, Subject, check, next_try, push_seed, render,
 };
 use larkspur_store::{App, Attempt, Mode, Settlement, Verdict};
 use larkspur_wire::{TimestampMs, hex};
@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::activity::Activity;
 use crate::counters::count;
-use crate::engine::{Engine, LEASE};
+use crate::engine::Engine;
 use crate::hub::{SessionId, SessionPush};
 use crate::leased::Leased;
 use crate::publish::mode;

@@ -8,6 +8,7 @@ use larkspur_platform::{AppChange, NewApp, Settings, SettingsError};
 use larkspur_store::{App, Binding, BindingKey, ResourceSubscription, Store, StoreError};
 use larkspur_wire::AppId;
 use tokio::sync::{Semaphore, broadcast, mpsc};
+use tokio::task::JoinHandle;
 use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,8 +27,6 @@ use crate::settle::Settled;
 use crate::webhook::{WebhookClient, WebhookSetupError};
 use crate::{retention, settle, tickets};
 
-/// How long a delivery is leased before another claim may take it: well beyond a push and its wait for a slot.
-pub(crate) const LEASE: Duration = Duration::from_mins(1);
 /// Watchers that fall further behind miss what happened.
 const ACTIVITY_MAX: usize = 4_096;
 /// Attempts that wait to be written; pushing waits when the store is this far behind.
@@ -312,7 +311,8 @@ impl Engine {
         }
     }
 
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.inner.tasks.spawn(task);
+    /// Runs a task that the end waits for.
+    pub(crate) fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.inner.tasks.spawn(task)
     }
 }

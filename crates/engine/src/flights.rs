@@ -82,8 +82,11 @@ impl Flights {
         let mut scheduler = self.scheduler();
         let before = scheduler.wake();
         let changed = change(&mut scheduler);
-        let (is_news, eases) = (scheduler.wake() != before, scheduler.eases());
+        let (is_news, eases, shed) = (scheduler.wake() != before, scheduler.eases(), scheduler.shed());
         drop(scheduler);
+        for leased in shed {
+            self.leave(leased.id);
+        }
         if is_news {
             self.due.notify_one();
         }

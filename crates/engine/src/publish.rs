@@ -7,13 +7,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use larkspur_platform::{Audience, Plan, Publication, PublishError, Subject, binds, bound_by, order_key, resolve};
+use larkspur_platform::{
+    Audience, LEASE, Plan, Publication, PublishError, Subject, binds, bound_by, order_key, resolve,
+};
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, Start, StoreError};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 
 use crate::activity::Activity;
 use crate::counters::{add, count};
-use crate::engine::{Engine, LEASE};
+use crate::engine::Engine;
 use crate::leased::Leased;
 use crate::registry::Apps;
 use crate::resource::Subscribed;
@@ -41,7 +43,7 @@ impl Engine {
     ) -> Result<Vec<Result<Published, PublishError>>, StoreError> {
         let started = Instant::now();
         let mut bound_here = HashMap::new();
-        let mut places = Places::new(self);
+        let mut places = Places::new(self.clone());
         let mut prepared = Vec::with_capacity(publications.len());
         let mut events = Vec::with_capacity(publications.len());
         for publication in publications {
@@ -51,6 +53,21 @@ impl Engine {
                 one
             }));
         }
+        let engine = self.clone();
+        let store = async move { engine.store_all(events, prepared, places, started).await };
+        // In a task of its own: a producer that goes away now would leave what is stored to its lease.
+        let stored = self.spawn(store).await;
+        stored.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Stores events, and lets their deliveries take their places.
+    async fn store_all(
+        &self,
+        events: Vec<NewEvent>,
+        prepared: Vec<Result<Prepared, PublishError>>,
+        places: Places,
+        started: Instant,
+    ) -> Result<Vec<Result<Published, PublishError>>, StoreError> {
         let mut accepted = self.store().accept(events).await?.into_iter();
         places.handed_over();
         self.metrics().accepted_after.add(started.elapsed());
@@ -72,7 +89,7 @@ impl Engine {
         publication: Publication<'_>,
         explain: bool,
         bound_here: &mut HashMap<BindingKey, AppId>,
-        places: &mut Places<'_>,
+        places: &mut Places,
     ) -> Result<Result<(NewEvent, Prepared), PublishError>, StoreError> {
         let apps = self.apps();
         if let Some(app_id) = publication.app_id.as_ref().filter(|id| apps.get(id).is_none()) {
@@ -128,7 +145,7 @@ impl Engine {
         plan: Plan,
         explanations: Option<Vec<Explanation>>,
         binds: Vec<(BindingKey, AppId)>,
-        places: &mut Places<'_>,
+        places: &mut Places,
     ) -> (NewEvent, Prepared) {
         let now = self.clock().now();
         let (key, digest) = (order_key(&publication), publication.digest());

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use larkspur_platform::LEASE;
 use larkspur_store::{Claimed, StoreError, Want};
 use larkspur_wire::AppId;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::engine::{Engine, LEASE};
+use crate::engine::Engine;
 use crate::leased::Leased;
 
 /// A store that failed is asked again after this long.

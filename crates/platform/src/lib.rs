@@ -29,7 +29,7 @@ pub use projection::project;
 pub use publication::{Payload, Publication, PublishError, binds, bound_by, order_key, resolve};
 pub use render::{RenderError, push_seed, render};
 pub use retry::next_try;
-pub use scheduler::{Ending, LaneLimits, Now, Place, Scheduler, Wake};
+pub use scheduler::{Ending, LEASE, LaneLimits, Now, Place, Scheduler, Wake};
 pub use settings::{
     AckNotOk, AckWithoutBizRt, AgainSettings, AppSettings, Assumptions, DeliverySettings, ErrorStatus, MetricsSettings,
     PublishSettings, RetentionSettings, RetryBody, RetryConnection, RetryFrom, RetryMessageId, SessionSettings,

@@ -24,6 +24,8 @@ pub use window::Ending;
 use lane::{Lane, Listed};
 use memory::Memory;
 
+/// How long a delivery is leased before another claim may take it: well beyond a push and its wait for a slot.
+pub const LEASE: Duration = Duration::from_mins(1);
 /// Deliveries held in memory beyond those being pushed, for one app.
 const QUEUE_MAX: usize = 1_000;
 /// One round claims this many rows for all apps together, so that it does not hold up what is being accepted.
@@ -73,6 +75,8 @@ pub struct Scheduler<T> {
     starved: BTreeSet<AppId>,
     memory: Memory,
     eases: bool,
+    /// Taken out of memory, and not told of yet.
+    shed: Vec<T>,
 }
 
 impl<T> Scheduler<T> {
@@ -86,6 +90,7 @@ impl<T> Scheduler<T> {
             starved: BTreeSet::new(),
             memory: Memory::default(),
             eases: false,
+            shed: Vec::new(),
         }
     }
 
@@ -101,15 +106,14 @@ impl<T> Scheduler<T> {
             return Vec::new();
         };
         self.unlist(app, &mut lane);
-        let queued = std::mem::take(&mut lane.queue);
-        self.memory
-            .release(queued.len(), queued.iter().map(|(_, bytes)| bytes).sum());
+        let (queued, bytes) = lane.shed();
+        self.memory.release(queued.len(), bytes);
         if lane.held() > 0 {
             lane.next_due = None;
             self.lanes.insert(app.clone(), lane);
         }
         self.feed(now);
-        queued.into_iter().map(|(delivery, _)| delivery).collect()
+        queued
     }
 
     /// Asks for a place for a new delivery of the app.
@@ -143,6 +147,12 @@ impl<T> Scheduler<T> {
     /// Whether an app that somebody waits for has got room since this was asked last.
     pub fn eases(&mut self) -> bool {
         std::mem::take(&mut self.eases)
+    }
+
+    /// What was taken out of memory since this was asked last, because its app is paused, or in trouble while memory is
+    /// short. It is leased still, and claimed again when its lease ends.
+    pub fn shed(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.shed)
     }
 
     /// Gives places back that were reserved and are not needed.
@@ -230,7 +240,7 @@ impl<T> Scheduler<T> {
         self.memory.release(1, bytes);
         let mut next = [None, None];
         self.change(app, now, |lane| {
-            next = lane.ended(ending, now.elapsed);
+            next = lane.ended(bytes, ending, now.elapsed);
         });
         self.feed(now);
         next
@@ -266,6 +276,12 @@ impl<T> Scheduler<T> {
             None => (app.clone(), Lane::new(self.limits)),
         };
         change(&mut lane);
+        if lane.is_to_shed(self.memory.room()) {
+            let (queued, bytes) = lane.shed();
+            self.memory.release(queued.len(), bytes);
+            self.shed.extend(queued);
+            lane.heard_due(now.clock.saturating_add(LEASE));
+        }
         self.eases |= lane.eases(self.memory.room(), now);
         self.unlist(&app, &mut lane);
         self.list(&app, &mut lane, now);

@@ -5,8 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use larkspur::{BoxError, Delivery, Router, State};
 use larkspur_platform::{AppChange, DeliveryChange};
+use larkspur_store::DeliveryId;
 use larkspur_testkit::{TENANT, TestPlatform};
 use larkspur_wire::AppId;
 use serde_json::{Value, json};
@@ -18,9 +20,12 @@ const FIRST_RUNG: Duration = Duration::from_secs(15);
 struct Seen {
     texts: Arc<Mutex<Vec<String>>>,
     fails_first: Arc<Mutex<bool>>,
+    /// While a test has it, handlers wait.
+    held: Arc<tokio::sync::Mutex<()>>,
 }
 
 async fn on_any(delivery: Delivery, State(seen): State<Seen>) -> Result<(), BoxError> {
+    drop(seen.held.lock().await);
     let payload: Value = serde_json::from_str(delivery.payload())?;
     let text = ["status", "exam_id"]
         .into_iter()
@@ -60,12 +65,12 @@ async fn approval(platform: &TestPlatform, instance: &str, status: &str) {
     platform.publish(&body).await.unwrap();
 }
 
-async fn exam(platform: &TestPlatform, id: &str) {
+async fn exam(platform: &TestPlatform, id: &str) -> DeliveryId {
     let body = json!({
         "event_type": "hire.eco_exam.created_v1", "event": {"exam_id": id}, "app_id": app_id(platform),
         "tenant_key": TENANT,
     });
-    platform.publish(&body).await.unwrap();
+    platform.publish(&body).await.unwrap().deliveries[0].delivery_id
 }
 
 async fn change(platform: &TestPlatform, delivery: DeliveryChange) {
@@ -110,6 +115,46 @@ async fn a_paused_app_receives_when_it_goes_on() {
     assert!(seen.texts().is_empty());
     change(&platform, paused(false)).await;
     seen.wait(&platform, &["1", "2"]).await;
+}
+
+#[tokio::test]
+async fn what_waits_in_memory_when_an_app_is_paused_waits_until_it_goes_on() {
+    let platform = TestPlatform::start().await;
+    let seen = Seen::default();
+    seen.connect(&platform).await;
+    let limits = |paused| DeliveryChange {
+        in_flight_max: Some(NonZeroU32::new(1)),
+        paused: Some(paused),
+        ..DeliveryChange::default()
+    };
+    change(&platform, limits(false)).await;
+    let held = seen.held.lock().await;
+    exam(&platform, "1").await;
+    let waiting = exam(&platform, "2").await;
+    change(&platform, limits(true)).await;
+    drop(held);
+    let pending = async || platform.engine().store().depth().await.unwrap().pending;
+    platform.until(async || pending().await == 1).await;
+    let lease = Duration::from_mins(1);
+    platform.advance(lease);
+    let went_on = platform.engine().clock().now();
+    change(&platform, limits(false)).await;
+    seen.wait(&platform, &["1", "2"]).await;
+    platform.until(async || pending().await == 0).await;
+    let attempts = platform.engine().store().attempts(waiting).await.unwrap();
+    assert_eq!(attempts.len(), 1);
+    assert!(attempts[0].started_at >= went_on);
+}
+
+#[tokio::test]
+async fn a_producer_that_goes_away_leaves_nothing_to_a_lease() {
+    let platform = TestPlatform::start().await;
+    let seen = Seen::default();
+    seen.connect(&platform).await;
+    // It is asked once, so that the event is on its way to the disk, and then dropped.
+    let gone = exam(&platform, "1").now_or_never();
+    assert!(gone.is_none());
+    seen.wait(&platform, &["1"]).await;
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use larkspur_platform::LEASE;
 use larkspur_store::Start;
 use larkspur_wire::{AppId, TimestampMs};
 use tokio::time::Instant;
 
-use crate::engine::{Engine, LEASE};
+use crate::engine::Engine;
 
 /// A request waits this long for room when an app takes what it gets, only not as fast: what is written as due and claimed
 /// again costs more, and a producer that waits is one that does not outrun its apps.
@@ -16,14 +17,14 @@ const WAITING_MAX: usize = 1_024;
 
 /// Places in memory for deliveries that are being accepted. Dropped with some left, because the producer went away or the
 /// store failed, it gives them back; what was stored all the same is pushed when its lease has run out.
-pub(super) struct Places<'a> {
-    engine: &'a Engine,
+pub(super) struct Places {
+    engine: Engine,
     reserved: Vec<AppId>,
     deadline: Instant,
 }
 
-impl<'a> Places<'a> {
-    pub(super) fn new(engine: &'a Engine) -> Self {
+impl Places {
+    pub(super) fn new(engine: Engine) -> Self {
         Self {
             engine,
             reserved: Vec::new(),
@@ -61,7 +62,7 @@ impl Engine {
     }
 }
 
-impl Drop for Places<'_> {
+impl Drop for Places {
     fn drop(&mut self) {
         let now = self.engine.clock().now();
         for app_id in &self.reserved {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larkspur_wire::TimestampMs;
 
-use super::memory::Room;
+use super::memory::{LANE_BYTES_MAX, Room};
 use super::pace::Pace;
 use super::rate::Rate;
 use super::window::{Ending, Window};
@@ -15,6 +15,9 @@ use super::{Now, QUEUE_MAX};
 const FAILURES_MAX: u32 = 100;
 /// How many a second then.
 const AILING_PER_SECOND: u32 = 20;
+
+/// After so many an app that gets one at a time has its queue taken, where others need the memory.
+const SHED_FAILURES: u32 = 3;
 
 /// An app that takes so many in a quarter of a second is waited for in any case.
 const BRISK: usize = 256;
@@ -51,6 +54,8 @@ pub(super) struct Lane<T> {
     pub(super) limits: LaneLimits,
     pub(super) queue: VecDeque<(T, usize)>,
     in_flight: usize,
+    /// Payloads of what is queued or in flight.
+    bytes: usize,
     /// Places of deliveries that are being accepted or claimed.
     pub(super) reserved: usize,
     /// When the first row on disk is due.
@@ -74,6 +79,7 @@ impl<T> Lane<T> {
             limits,
             queue: VecDeque::new(),
             in_flight: 0,
+            bytes: 0,
             reserved: 0,
             next_due: None,
             heard: None,
@@ -104,13 +110,16 @@ impl<T> Lane<T> {
         }
     }
 
-    /// What may be held where memory has this room. An app in trouble has no queue: it would not get shorter.
+    /// What may be held where memory has this room. An app in trouble has no queue: it would not get shorter. One with a
+    /// rate has none either, since what is held has its place in the rate already, and would go all at once.
     fn capacity(&self, room: Room) -> usize {
         let max = self.limits.in_flight;
         match room {
             Room::Nothing => 0,
             _ if self.limits.paused => 0,
-            _ if self.is_ailing() => 1,
+            Room::One => 1,
+            _ if self.is_ailing() || self.bytes >= LANE_BYTES_MAX => 1,
+            _ if self.limits.per_second.is_some() => self.in_flight_max(),
             Room::Queues if !self.window.is_narrow(max) => max + QUEUE_MAX,
             Room::Queues | Room::Slots => max,
         }
@@ -157,6 +166,7 @@ impl<T> Lane<T> {
 
     /// Takes a delivery; answers the one to be pushed now, which is the one that waits longest.
     pub(super) fn start_or_queue(&mut self, delivery: T, bytes: usize) -> Option<T> {
+        self.bytes = self.bytes.saturating_add(bytes);
         if self.queue.is_empty() && self.has_slot() {
             self.began();
             return Some(delivery);
@@ -166,7 +176,8 @@ impl<T> Lane<T> {
     }
 
     /// Answers what is to be pushed now: a wider window has one slot more.
-    pub(super) fn ended(&mut self, ending: Ending, elapsed: Duration) -> [Option<T>; 2] {
+    pub(super) fn ended(&mut self, bytes: usize, ending: Ending, elapsed: Duration) -> [Option<T>; 2] {
+        self.bytes = self.bytes.saturating_sub(bytes);
         let limit = self.limits.in_flight;
         self.failures = match ending {
             Ending::Taken => 0,
@@ -185,6 +196,20 @@ impl<T> Lane<T> {
         [self.start_next(), self.start_next()]
     }
 
+    /// Takes what is queued out of memory, with its bytes.
+    pub(super) fn shed(&mut self) -> (Vec<T>, usize) {
+        let bytes = self.queue.iter().map(|(_, bytes)| bytes).sum();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        (self.queue.drain(..).map(|(delivery, _)| delivery).collect(), bytes)
+    }
+
+    /// Whether its queue is better on disk: nothing of it goes soon, and others need the memory.
+    pub(super) fn is_to_shed(&self, room: Room) -> bool {
+        let hardly_goes = self.failures >= SHED_FAILURES && self.in_flight_max() <= 1;
+        !self.queue.is_empty() && (self.limits.paused || (hardly_goes && room != Room::Queues))
+    }
+
+    /// What is reserved before a pause is still pushed, one at a time.
     fn has_slot(&self) -> bool {
         self.in_flight < self.in_flight_max().max(1)
     }
@@ -244,7 +269,7 @@ impl<T> Lane<T> {
         let is_well = !self.is_slow && self.failures == 0 && !self.limits.paused && self.rate().is_none();
         let in_time = match room {
             Room::Queues => !self.is_behind(now) || self.is_catching_up(room, now),
-            Room::Slots => self.is_catching_up(room, now),
+            Room::Slots | Room::One => self.is_catching_up(room, now),
             Room::Nothing => false,
         };
         let soon = is_well && in_time;

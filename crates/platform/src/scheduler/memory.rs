@@ -3,8 +3,11 @@
 /// Deliveries held for all apps together; beyond it each app holds only what it may be pushed at once. More would only
 /// wait longer: two processors push so many in 0.15 to 0.5 s.
 pub(super) const HELD_MAX: usize = 8_192;
-/// Payloads held together, about; beyond it everything new stays on disk.
+/// Payloads held together, about; beyond it each app holds one delivery at a time, and beyond twice as much none that is
+/// new.
 pub(super) const BYTES_MAX: usize = 128 << 20;
+/// Payloads held for one app, about, so that no few apps leave the others without.
+pub(super) const LANE_BYTES_MAX: usize = 16 << 20;
 
 /// What memory has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub(super) enum Room {
     Queues,
     /// For what each app may be pushed at once.
     Slots,
+    /// For one delivery of each app.
+    One,
     Nothing,
 }
 
@@ -24,6 +29,8 @@ pub(super) struct Memory {
     /// Each from reaching its limit until there is plenty of room again.
     is_full: bool,
     is_heavy: bool,
+    /// Whether there was room for nothing when this was asked last.
+    is_over: bool,
 }
 
 impl Memory {
@@ -46,15 +53,17 @@ impl Memory {
         match (self.is_heavy, self.is_full) {
             (false, false) => Room::Queues,
             (false, true) => Room::Slots,
+            (true, _) if self.bytes < 2 * BYTES_MAX => Room::One,
             (true, _) => Room::Nothing,
         }
     }
 
     /// Whether there has come to be more room since this was asked last.
     pub(super) fn eases(&mut self) -> bool {
-        let before = (self.is_full, self.is_heavy);
+        let before = (self.is_full, self.is_heavy, self.is_over);
         self.is_full &= self.held >= HELD_MAX / 8 * 7;
         self.is_heavy &= self.bytes >= BYTES_MAX / 4 * 3;
-        before != (self.is_full, self.is_heavy)
+        self.is_over = self.bytes >= 2 * BYTES_MAX;
+        before != (self.is_full, self.is_heavy, self.is_over)
     }
 }

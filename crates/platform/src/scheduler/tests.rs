@@ -1,6 +1,6 @@
 mod waiting;
 
-use super::memory::{BYTES_MAX, HELD_MAX};
+use super::memory::{BYTES_MAX, HELD_MAX, LANE_BYTES_MAX};
 use super::*;
 
 const AT: TimestampMs = TimestampMs(1_000);
@@ -159,16 +159,45 @@ fn an_app_that_connects_is_tried_at_once() {
 fn a_limit_per_second_holds_for_what_is_new_and_what_is_due() {
     let (mut scheduler, to) = (scheduler(), app(1));
     let limits = LaneLimits {
-        per_second: Some(10),
-        ..LIMITS
+        per_second: Some(5),
+        in_flight: 100,
+        paused: false,
     };
     scheduler.configure(&to, limits, now(0, 0));
-    let fits = (0..20).filter(|n| publish(&mut scheduler, &to, *n, now(0, 0)).is_ok());
-    assert_eq!(fits.count(), 10);
+    let fits = (0..20).filter(|n| publish(&mut scheduler, &to, *n, now(0, 0)) == Ok(Some(*n)));
+    assert_eq!(fits.count(), 5);
     scheduler.due(&to, TimestampMs(0), now(0, 0));
     assert_eq!(scheduler.claims(now(0, 0)), []);
-    assert_eq!(scheduler.wake().elapsed, Some(Duration::from_millis(100)));
-    assert_eq!(scheduler.claims(now(0, 300)), [(to, 3)]);
+    assert_eq!(scheduler.wake().elapsed, Some(Duration::from_millis(200)));
+    assert_eq!(scheduler.claims(now(0, 600)), [(to, 3)]);
+}
+
+#[test]
+fn what_waited_for_a_slow_app_does_not_go_faster_than_its_rate_when_it_is_fast_again() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(0, 0));
+    let limits = LaneLimits {
+        in_flight: 1,
+        per_second: Some(2),
+        paused: false,
+    };
+    scheduler.configure(&to, limits, at);
+    for n in 0..50 {
+        if publish(&mut scheduler, &to, n, at).is_err() {
+            scheduler.due(&to, TimestampMs(0), at);
+        }
+    }
+    scheduler.ended(&to, 1, TAKEN, now(0, 10_000));
+    let mut begun = 0;
+    for elapsed_ms in 10_000..11_000 {
+        let at = now(0, elapsed_ms);
+        for (_, wanted) in scheduler.claims(at) {
+            let found: Vec<_> = (0..u32::try_from(wanted).unwrap()).map(|n| (n, 1)).collect();
+            begun += scheduler.claimed(&to, wanted, found, Some(TimestampMs(0)), at).len();
+            scheduler.ended(&to, 1, TAKEN, at);
+        }
+    }
+    // Two at once, and two a second.
+    assert_eq!(begun, 3);
 }
 
 #[test]
@@ -184,13 +213,67 @@ fn a_paused_app_is_pushed_nothing_until_it_goes_on() {
 }
 
 #[test]
-fn lanes_that_memory_had_no_room_for_are_claimed_when_it_has() {
+fn what_waits_when_an_app_is_paused_goes_back_to_disk() {
+    let (mut scheduler, to, at) = (scheduler(), app(1), now(AT.0, 0));
+    for n in 1..=4 {
+        publish(&mut scheduler, &to, n, at).unwrap();
+    }
+    let paused = LaneLimits { paused: true, ..LIMITS };
+    scheduler.configure(&to, paused, at);
+    assert_eq!(scheduler.shed(), [3, 4]);
+    assert_eq!(scheduler.ended(&to, 1, TAKEN, at), [None, None]);
+    assert_eq!(scheduler.memory.held, 1);
+    scheduler.configure(&to, LIMITS, at);
+    assert_eq!(scheduler.wake().clock, Some(AT.saturating_add(LEASE)));
+}
+
+#[test]
+fn what_an_app_in_trouble_has_queued_goes_back_to_disk_when_memory_is_short() {
+    let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
+    for n in 1..=8 {
+        publish(&mut scheduler, &app(1), n, at).unwrap();
+    }
+    let strain = |scheduler: &mut Scheduler<u32>| scheduler.ended(&app(1), 1, Ending::Strained, at);
+    let begun: usize = (0..4).map(|_| strain(&mut scheduler).iter().flatten().count()).sum();
+    assert_eq!(scheduler.shed(), [0; 0], "there is room");
+    assert_eq!(scheduler.reserve(&app(2), at), Place::Reserved);
+    assert_eq!(scheduler.enter(&app(2), 9, BYTES_MAX), Some(9));
+    strain(&mut scheduler);
+    let shed = scheduler.shed();
+    assert_eq!(shed.last(), Some(&8));
+    assert!(shed.len() + begun >= 5, "{shed:?}");
+    let others = scheduler.memory.held - 1;
+    assert!(others <= 1 && scheduler.memory.bytes == BYTES_MAX + others);
+}
+
+#[test]
+fn few_apps_with_large_payloads_leave_room_for_the_others() {
+    let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
+    assert_eq!(scheduler.reserve(&app(1), at), Place::Reserved);
+    assert_eq!(scheduler.enter(&app(1), 1, LANE_BYTES_MAX), Some(1));
+    assert_ne!(scheduler.reserve(&app(1), at), Place::Reserved);
+    assert_eq!(publish(&mut scheduler, &app(2), 2, at), Ok(Some(2)));
+}
+
+#[test]
+fn where_payloads_are_too_much_each_app_has_one() {
     let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
     assert_eq!(scheduler.reserve(&app(1), at), Place::Reserved);
     assert_eq!(scheduler.enter(&app(1), 1, BYTES_MAX), Some(1));
     scheduler.due(&app(2), AT, at);
+    assert_eq!(scheduler.claims(at), [(app(2), 1)]);
+    assert_eq!(publish(&mut scheduler, &app(3), 3, at), Ok(Some(3)));
+    assert_eq!(publish(&mut scheduler, &app(3), 4, at), Err(()));
+}
+
+#[test]
+fn lanes_that_memory_had_no_room_for_are_claimed_when_it_has() {
+    let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
+    assert_eq!(scheduler.reserve(&app(1), at), Place::Reserved);
+    assert_eq!(scheduler.enter(&app(1), 1, 2 * BYTES_MAX), Some(1));
+    scheduler.due(&app(2), AT, at);
     assert_eq!(scheduler.claims(at), []);
-    scheduler.ended(&app(1), BYTES_MAX, TAKEN, at);
+    scheduler.ended(&app(1), 2 * BYTES_MAX, TAKEN, at);
     assert_eq!(scheduler.claims(at).len(), 1);
 }
 
@@ -201,7 +284,7 @@ fn an_app_that_is_removed_makes_room_for_the_others() {
         publish(&mut scheduler, &app(1), n, at).unwrap();
     }
     assert_eq!(scheduler.reserve(&app(1), at), Place::Reserved);
-    assert_eq!(scheduler.enter(&app(1), 3, BYTES_MAX), None);
+    assert_eq!(scheduler.enter(&app(1), 3, 2 * BYTES_MAX), None);
     scheduler.due(&app(2), AT, at);
     assert_eq!(scheduler.claims(at), []);
     assert_eq!(scheduler.remove(&app(1), at), [3]);

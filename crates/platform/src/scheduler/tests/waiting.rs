@@ -160,11 +160,11 @@ fn lanes_that_payloads_left_no_room_for_are_claimed_though_queues_have_none_yet(
     let (mut scheduler, at) = (scheduler(), now(AT.0, 0));
     let apps = crowd(&mut scheduler, 0, at);
     assert_eq!(scheduler.reserve(&app(98), at), Place::Reserved);
-    assert_eq!(scheduler.enter(&app(98), 1, BYTES_MAX), Some(1));
+    assert_eq!(scheduler.enter(&app(98), 1, 2 * BYTES_MAX), Some(1));
     scheduler.due(&app(99), AT, at);
     assert_eq!(scheduler.claims(at), []);
     assert_eq!(scheduler.reserve(&apps[0], at), Place::OnDisk);
-    scheduler.ended(&app(98), BYTES_MAX, TAKEN, at);
+    scheduler.ended(&app(98), 2 * BYTES_MAX, TAKEN, at);
     assert!(scheduler.eases());
     assert_eq!(scheduler.claims(at), [(app(99), LIMITS.in_flight)]);
 }
