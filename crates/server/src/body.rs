@@ -1,5 +1,6 @@
 //! Reading requests: bounded bodies, JSON whose faults are named by line or path, queries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -10,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::problem::Problem;
@@ -56,8 +58,60 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
+/// Room for the bodies that are being read or answered, for all requests together: what waits to be stored is bounded by
+/// the store, and what waits to be parsed by this.
+#[derive(Debug)]
+pub(crate) struct Intake(Arc<Semaphore>);
+
+/// The room of one body, until it is answered.
+pub(crate) struct Held(Option<OwnedSemaphorePermit>);
+
+/// Room is counted in pieces of this size.
+const PIECE_BYTES: usize = 1024;
+
+impl Intake {
+    /// Room for so many of the largest bodies.
+    pub(crate) fn new(bodies: usize, body_bytes_max: usize) -> Self {
+        let pieces = body_bytes_max.div_ceil(PIECE_BYTES).saturating_mul(bodies);
+        Self(Arc::new(Semaphore::new(pieces.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Reads a body of at most `max` bytes, if there is room for it.
+    pub(crate) async fn read(&self, request: Request, max: usize) -> Result<(Bytes, Held), Problem> {
+        let mut held = Held(None);
+        let body = read_while(request, max, |length| held.grow(&self.0, length)).await?;
+        Ok((body, held))
+    }
+}
+
+impl Held {
+    /// Takes room for a body that has this length so far.
+    fn grow(&mut self, room: &Arc<Semaphore>, length: usize) -> Result<(), Problem> {
+        let held = self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = length.div_ceil(PIECE_BYTES).saturating_sub(held);
+        let more = Arc::clone(room).try_acquire_many_owned(u32::try_from(more).unwrap_or(u32::MAX));
+        let more = more.map_err(|_| {
+            Problem::busy("the requests that are being read are all that the platform has room for".to_owned())
+        })?;
+        match &mut self.0 {
+            Some(held) => held.merge(more),
+            None => self.0 = Some(more),
+        }
+        Ok(())
+    }
+}
+
 /// Reads a body of at most `max` bytes.
 pub(crate) async fn read(request: Request, max: usize) -> Result<Bytes, Problem> {
+    read_while(request, max, |_| Ok(())).await
+}
+
+/// Reads a body of at most `max` bytes, as long as it may have the length that it has reached.
+async fn read_while(
+    request: Request,
+    max: usize,
+    mut may_have: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     let announced = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -70,10 +124,16 @@ pub(crate) async fn read(request: Request, max: usize) -> Result<Bytes, Problem>
         }
         let mut bytes = BytesMut::new();
         while let Some(data) = next_data(&mut body).await? {
-            if bytes.len() + data.len() > max {
-                drop(bytes);
+            let length = bytes.len() + data.len();
+            let checked = if length > max {
+                Err(too_large(max))
+            } else {
+                may_have(length)
+            };
+            if let Err(problem) = checked {
+                drop((bytes, data));
                 discard(&mut body).await;
-                return Err(too_large(max));
+                return Err(problem);
             }
             if bytes.is_empty() && body.is_end_stream() {
                 return Ok(data);

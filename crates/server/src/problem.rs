@@ -171,9 +171,7 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", error.to_string())
-                .hint("send the request again after the seconds in Retry-After")
-                .retry_after(BUSY_SECONDS),
+            StoreError::Busy { .. } => Self::busy(error.to_string()),
             StoreError::Cursor { .. } => Self::bad_query("after", "`after` is not the `next` of a page"),
             StoreError::Backend { .. } => {
                 log(&error);
@@ -186,6 +184,13 @@ impl From<StoreError> for Problem {
 }
 
 impl Problem {
+    /// Too much is waiting already.
+    pub(crate) fn busy(detail: String) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", detail)
+            .hint("send the request again after the seconds in Retry-After")
+            .retry_after(BUSY_SECONDS)
+    }
+
     /// Something of ours failed; the chain is logged, the client learns only that it was not their fault.
     pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
         log(error);

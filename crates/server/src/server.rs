@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::auth::Tokens;
+use crate::body::Intake;
 use crate::open::Calls;
 use crate::problem::Problem;
 use crate::{HostGuard, ServerConfig};
@@ -26,6 +27,7 @@ pub(crate) struct Server {
     pub(crate) public_url: Option<Url>,
     /// The places of connections; each holds one as long as it is open.
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) intake: Intake,
     /// One copy of the store is made and sent at a time.
     pub(crate) backups: Arc<Semaphore>,
     guard: HostGuard,
@@ -37,22 +39,26 @@ pub(crate) struct Server {
 /// Connections open at once, sessions included; the next ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16_384;
 
+/// Room for so many of the largest requests at once; of others there may be thousands.
+const LARGEST_BODIES: usize = 4;
+
 impl Server {
     /// Takes the parts of the configuration and reads the tokens.
     pub(crate) async fn start(engine: Engine, config: &ServerConfig) -> Result<Self, StoreError> {
         let tokens = Tokens::load(engine.store().as_ref(), config.admin_token.as_ref()).await?;
         Ok(Self {
-            engine,
             tokens,
             calls: Calls::default(),
             clock: config.clock.clone(),
             public_url: config.public_url.clone(),
             slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            intake: Intake::new(LARGEST_BODIES, engine.settings().publish.body_bytes_max),
             backups: Arc::new(Semaphore::new(1)),
             guard: config.guard,
             refusals: Mutex::default(),
             malformed: AtomicU64::default(),
             accepts_failed: AtomicU64::default(),
+            engine,
         })
     }
 

@@ -15,7 +15,6 @@ use crate::api::probe::draining;
 use crate::api::publish;
 use crate::api::word::PushMode;
 use crate::auth::Producer;
-use crate::body;
 use crate::problem::{AnyRefusal, Asking, BodyRefusal, Misfit, Missing, Problem};
 use crate::server::Server;
 
@@ -78,7 +77,7 @@ pub(crate) async fn call(
         return Err(draining());
     }
     let settings = server.engine.settings();
-    let json = body::read(request, settings.publish.event_bytes_max).await?;
+    let (json, _held) = server.intake.read(request, settings.publish.event_bytes_max).await?;
     let call = Call::parse(
         &json,
         server.engine.catalog(),

@@ -62,7 +62,8 @@ pub(crate) async fn publish(
         return Err(draining());
     }
     let many = is_ndjson(request.headers());
-    let bytes = body::read(request, server.engine.settings().publish.body_bytes_max).await?;
+    let bytes_max = server.engine.settings().publish.body_bytes_max;
+    let (bytes, _held) = server.intake.read(request, bytes_max).await?;
     if many {
         return publish_lines(&server, &bytes, explain).await;
     }

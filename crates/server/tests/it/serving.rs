@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::platform::{ADMIN_TOKEN, Platform};
+use crate::platform::{ADMIN_TOKEN, Platform, wait_for};
+
+const EXAM: &str = "hire.eco_exam.created_v1";
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -84,4 +87,38 @@ async fn what_is_no_http_ends_its_own_connection_only() {
     stream.write_all(b"\x16\x03\x01 hello\r\n\r\n").await.unwrap();
     assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 400 "));
     platform.get("/api/v1/settings").await.expect(200);
+}
+
+#[tokio::test]
+async fn more_than_there_is_room_for_is_told_to_come_back() {
+    const BODY_BYTES: usize = 64 * 1024;
+    let small = |settings: &mut larkspur_platform::Settings, _: &mut larkspur_server::ServerConfig| {
+        settings.publish.body_bytes_max = BODY_BYTES;
+        settings.publish.event_bytes_max = BODY_BYTES;
+    };
+    let platform = Platform::with(small, None).await;
+    let part = "x".repeat(BODY_BYTES - 4_096);
+    let mut reading = Vec::new();
+    for _ in 0..4 {
+        let mut stream = begin_publish(&platform, Some(BODY_BYTES)).await;
+        stream.write_all(part.as_bytes()).await.unwrap();
+        reading.push(stream);
+    }
+    let large = json!({"event_type": EXAM, "event": {"exam_id": "x".repeat(BODY_BYTES / 2)}});
+    // Those may not have been read yet.
+    let refused = wait_for("a refusal", async || {
+        let answer = platform.publish(&large).await;
+        (answer.status == 429).then_some(answer)
+    })
+    .await;
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(refused.expect(429)["code"], "busy");
+    // Small ones still fit, and with the others gone so do large ones.
+    let small = json!({"event_type": EXAM, "event": {"exam_id": "7"}});
+    assert_ne!(platform.publish(&small).await.status, 429);
+    drop(reading);
+    wait_for("room", async || {
+        (platform.publish(&large).await.status != 429).then_some(())
+    })
+    .await;
 }
