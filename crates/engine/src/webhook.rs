@@ -8,6 +8,7 @@ mod connector;
 mod endpoint;
 mod exchange;
 mod guard;
+mod lookup;
 mod pool;
 mod request;
 #[cfg(test)]

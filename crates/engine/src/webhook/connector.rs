@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use super::guard;
+use super::lookup::Lookups;
 
 /// Which addresses may be connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub(super) enum Reach {
 pub(super) struct Connector {
     pub(super) reach: Reach,
     pub(super) timeout: Duration,
+    pub(super) lookups: Arc<Lookups>,
 }
 
 /// No connection to an endpoint could be opened.
@@ -63,7 +66,7 @@ impl Connector {
         let deadline = Instant::now() + self.timeout;
         let timed_out = || ConnectError::TimedOut { after: self.timeout };
 
-        let resolving = resolve(host, port);
+        let resolving = self.resolve(host, port);
         let addresses = timeout_at(deadline, resolving).await.map_err(|_| timed_out())??;
         let addresses = self.allowed(host, addresses)?;
         let mut failure = timed_out();
@@ -83,6 +86,24 @@ impl Connector {
             }
         }
         Err(failure)
+    }
+
+    /// The addresses of a host, IPv4 first, since Feishu itself pushes over IPv4 only.
+    async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        let unresolved = |error| ConnectError::Unresolved {
+            host: host.to_owned(),
+            error,
+        };
+        let mut addresses = self.lookups.addresses(host, port).await.map_err(unresolved)?;
+        addresses.sort_by_key(SocketAddr::is_ipv6);
+        addresses.truncate(ADDRESSES_MAX);
+        if addresses.is_empty() {
+            return Err(unresolved(io::Error::from(io::ErrorKind::NotFound)));
+        }
+        Ok(addresses)
     }
 
     /// The addresses that pass the guard; an error when none does.
@@ -111,27 +132,6 @@ impl Connector {
 
 /// At most this many addresses of one name are tried.
 const ADDRESSES_MAX: usize = 8;
-
-/// The addresses of a host, IPv4 first, since Feishu itself pushes over IPv4 only.
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, port)]);
-    }
-    let unresolved = |error| ConnectError::Unresolved {
-        host: host.to_owned(),
-        error,
-    };
-    let mut addresses: Vec<_> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(unresolved)?
-        .collect();
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    addresses.truncate(ADDRESSES_MAX);
-    if addresses.is_empty() {
-        return Err(unresolved(io::Error::from(io::ErrorKind::NotFound)));
-    }
-    Ok(addresses)
-}
 
 impl Service<Uri> for Connector {
     type Response = TokioIo<TcpStream>;

@@ -23,6 +23,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::Endpoint;
 use super::connector::{ConnectError, Connector, Reach};
+use super::lookup::Lookups;
 use super::pool::{BoxError, Client, Connection};
 
 /// Two pools of connections, so that one opened for an app that may reach private addresses serves no other app.
@@ -66,12 +67,14 @@ impl Exchange {
         root_pem: Option<&[u8]>,
     ) -> Result<Self, WebhookSetupError> {
         let tls = tls(root_pem)?;
+        let lookups = Arc::<Lookups>::default();
         let client = |reach| {
             Client::new(
                 tls.clone(),
                 Connector {
                     reach,
                     timeout: connect_timeout,
+                    lookups: Arc::clone(&lookups),
                 },
             )
         };
