@@ -2,6 +2,7 @@
 //! configure it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use larkspur_server::{ServerConfig, Tls, serve};
 use larkspur_store::Store;
 use larkspur_store_sqlite::{OpenError, Options, SqliteStore};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +82,22 @@ impl Platform {
             signalled: Box::pin(ctrl_c()),
         }
     }
+}
+
+/// Connections that wait to be accepted; the next ones come a second late, or more. The system may allow fewer.
+const BACKLOG: u32 = 4_096;
+
+/// Listens, with a queue for as many as may come back at once after a restart.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Or a restart would have to wait until the connections of the last run are forgotten; elsewhere it means another thing.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Every connection is a file descriptor, and the usual limit of 1,024 is there for programs that use `select`. What the

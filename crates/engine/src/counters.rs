@@ -48,6 +48,8 @@ counters! {
         deliveries_dead,
         /// Events deleted because they were old or too many.
         events_trimmed,
+        /// Times the clock was found a second or more earlier than before.
+        clock_set_back,
         /// Callbacks that an app answered.
         calls_answered,
         /// Callbacks that an app was asked and did not answer as it should.

@@ -139,6 +139,7 @@ impl Engine {
         engine.spawn(crate::retry::run(engine.clone()));
         engine.spawn(tickets::run(engine.clone()));
         engine.spawn(retention::run(engine.clone()));
+        engine.spawn(crate::skew::watch(engine.clone()));
         Ok(engine)
     }
 

@@ -20,6 +20,7 @@ mod resource;
 mod retention;
 mod retry;
 mod settle;
+mod skew;
 mod tickets;
 mod webhook;
 

@@ -63,6 +63,8 @@ pub struct Measures {
     pub delivered_after: HistogramReading,
     /// The pushes of each mode.
     pub pushes: [PushMeasures; 2],
+    /// Webhook answers that were not read to their end, for their size or time.
+    pub answers_cut: u64,
     /// How writing to the store went.
     pub writing: Writing,
     /// Deliveries that are in memory: on their way, or next for their app.
@@ -160,6 +162,7 @@ impl Engine {
                 metrics.webhook.read(Mode::Webhook),
                 metrics.websocket.read(Mode::Websocket),
             ],
+            answers_cut: self.webhook().answers_cut(),
             writing: self.store().writing(),
             in_memory: self.flights().in_memory(),
             unsettled: self.unsettled(),

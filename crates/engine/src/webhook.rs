@@ -59,6 +59,11 @@ pub(crate) struct WebhookPush {
 }
 
 impl WebhookClient {
+    /// How many answers were not read to their end.
+    pub(crate) fn answers_cut(&self) -> u64 {
+        self.exchange.answers_cut()
+    }
+
     pub(crate) fn new(delivery: &DeliverySettings, assumptions: &Assumptions) -> Result<Self, WebhookSetupError> {
         let roots = delivery.root_certificates.as_deref().map(read_roots).transpose()?;
         Ok(Self {

@@ -130,7 +130,8 @@ impl Http {
             return self.requests(stream, connection).await;
         };
         match timeout(TLS_DEADLINE, tls.acceptor().accept(stream)).await {
-            Ok(Ok(stream)) => self.requests(stream, connection).await,
+            // In a box, so that connections without TLS need no room for it.
+            Ok(Ok(stream)) => Box::pin(self.requests(stream, connection)).await,
             Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
         }
@@ -141,7 +142,8 @@ impl Http {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = connection.peer;
-        let service = service_fn(|request| self.answer(request, &connection));
+        // In a box: what a request needs is some kilobytes, and an idle connection needs none of it.
+        let service = service_fn(|request| Box::pin(self.answer(request, &connection)));
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_DEADLINE)

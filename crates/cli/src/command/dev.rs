@@ -5,6 +5,7 @@ mod inbox;
 mod print;
 mod ready;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -16,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::failure::{Exit, Failure};
 use crate::home;
-use crate::platform::Platform;
+use crate::platform::{Platform, listen};
 use crate::ui::Ui;
 
 const AFTER_HELP: &str = "\
@@ -50,7 +51,7 @@ const TENANT: &str = "2ca1d211f64f6438";
 impl Dev {
     pub(crate) async fn run(self, ui: &Ui) -> Result<(), Failure> {
         let platform = Platform::open(&self.data_dir, settings()).await?;
-        let listener = self.listen().await?;
+        let listener = self.listen()?;
         let url = format!("http://{}", listener.local_addr()?);
         let mut file = ready::file(&self.data_dir, url)?;
         let engine = platform.engine.clone();
@@ -82,8 +83,8 @@ impl Dev {
         ended
     }
 
-    async fn listen(&self) -> Result<TcpListener, Failure> {
-        let bound = TcpListener::bind(("127.0.0.1", self.port)).await;
+    fn listen(&self) -> Result<TcpListener, Failure> {
+        let bound = listen((Ipv4Addr::LOCALHOST, self.port).into());
         let bound = bound.with_context(|| format!("cannot listen on 127.0.0.1:{}", self.port));
         bound.map_err(|error| {
             Failure::new(Exit::Failed, error).with_hint("choose another port with --port, or any with --port 0")

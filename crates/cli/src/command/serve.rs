@@ -7,11 +7,10 @@ use clap::Args;
 use larkspur::Secret;
 use larkspur_server::{ServerConfig, Tls};
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
-use crate::platform::Platform;
+use crate::platform::{Platform, listen};
 use crate::ui::Ui;
 
 const AFTER_HELP: &str = "\
@@ -49,8 +48,7 @@ impl Serve {
             })?),
             None => None,
         };
-        let listener = TcpListener::bind(config.listen)
-            .await
+        let listener = listen(config.listen)
             .with_context(|| format!("cannot listen on {}", config.listen))
             .map_err(|error| {
                 Failure::new(Exit::Failed, error).with_hint("change `listen`, or end what listens there")

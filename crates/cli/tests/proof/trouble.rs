@@ -3,6 +3,8 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::{Method, StatusCode};
 use serde_json::Value;
@@ -114,12 +116,28 @@ fn corrupt(database: &Path, id: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_corrupted_page_costs_what_was_on_it_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
-    let platform = Launch::serve(dir.path(), SETTINGS).start();
+    let platform = Launch::dev(dir.path()).start();
+    let is_up = Arc::new(AtomicBool::new(false));
+    let answer = {
+        let is_up = Arc::clone(&is_up);
+        move |_: &str, _| Reply {
+            status: if is_up.load(Ordering::Relaxed) {
+                StatusCode::OK
+            } else {
+                StatusCode::INTERNAL_SERVER_ERROR
+            },
+            ..Reply::TAKE
+        }
+    };
+    let sink = Sink::answering(answer).await;
+    platform.api.create_app("sink", &sink.url).await;
     accepted(&platform.api, (100..200).map(|n| format!("page-{n}"))).await;
+    until("all have failed", async || platform.api.in_memory().await == 0).await;
     platform.stop();
-    corrupt(&dir.path().join("larkspur-data/larkspur.db"), "page-150");
-    let platform = Launch::serve(dir.path(), SETTINGS).start();
-    let (api, sink) = (&platform.api, Sink::taking().await);
+    corrupt(&dir.path().join(".larkspur/larkspur.db"), "page-150");
+
+    let platform = Launch::dev(dir.path()).start();
+    let api = &platform.api;
     let (status, answer) = api.json(Method::GET, "/api/v1/events/page-150", &Value::Null).await;
     assert_eq!((status, &answer["code"]), (503, &"store_failed".into()), "{answer}");
     assert_eq!(api.refused("store_failed").await, 1);
@@ -127,9 +145,21 @@ async fn a_corrupted_page_costs_what_was_on_it_and_nothing_else() {
     for id in ["page-100", "page-199"] {
         api.get(&format!("/api/v1/events/{id}")).await;
     }
-    api.create_app("sink", &sink.url).await;
+    is_up.store(true, Ordering::Relaxed);
     accepted(api, named("after", 20)).await;
-    until("new events arrive", async || sink.n_taken() == 20).await;
+    api.advance(15).await;
+    until("what is on other pages arrives, and what is new", async || {
+        let others = ["page-100", "page-199"].iter().all(|id| sink.took(id));
+        others && named("after", 20).all(|id| sink.took(&id))
+    })
+    .await;
+    until("all that can be read has arrived", async || {
+        api.metric("larkspur_deliveries_pending").await == api.metric("larkspur_store_failures_total").await
+    })
+    .await;
+    assert!(!sink.took("page-150"));
+    let n_lost = 120 - sink.n_taken();
+    assert!((1..40).contains(&n_lost), "{n_lost}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,6 +182,10 @@ async fn when_the_clock_jumps_back_events_go_on_and_what_waits_comes_at_its_time
     api.create_app("sink", &sink.url).await;
     api.publish(&event("waits")).await.unwrap();
     until("it failed", async || api.attempts("waits").await.len() == 1).await;
+    let noticed = async || api.metric("larkspur_clock_set_back_total").await;
+    control.set_clock_ahead(-DAY_MS);
+    until("it is noticed", async || noticed().await == 1).await;
+    assert!(platform.log().contains("the clock was set back"), "{}", platform.log());
     for (n, ahead_ms) in [-DAY_MS, DAY_MS, -DAY_MS, 0].into_iter().enumerate() {
         control.set_clock_ahead(ahead_ms);
         accepted(api, named(&format!("jump-{n}"), 5)).await;
@@ -194,4 +228,7 @@ async fn a_body_of_100_mb_is_refused_counted_and_costs_no_memory() {
     // The largest body that is taken has 32 MiB.
     assert!(most - before < 48, "{before} MiB became {most} MiB");
     accepted(api, named("after", 1)).await;
+    for id in named("before", 1) {
+        api.get(&format!("/api/v1/events/{id}")).await;
+    }
 }

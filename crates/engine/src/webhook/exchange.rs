@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -25,6 +26,7 @@ use super::Endpoint;
 use super::connector::{ConnectError, Connector, Reach};
 use super::lookup::Lookups;
 use super::pool::{BoxError, Client, Connection};
+use crate::counters::count;
 
 /// Two pools of connections, so that one opened for an app that may reach private addresses serves no other app.
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ pub(super) struct Exchange {
     public: Client,
     anywhere: Client,
     answer_bytes_max: usize,
+    answers_cut: Arc<AtomicU64>,
 }
 
 /// The webhook client could not be set up.
@@ -82,6 +85,7 @@ impl Exchange {
             public: client(Reach::Public),
             anywhere: client(Reach::Anywhere),
             answer_bytes_max,
+            answers_cut: Arc::default(),
         })
     }
 
@@ -103,10 +107,17 @@ impl Exchange {
             None => return Err(ExchangeError::TimedOut { after: timeout }),
         };
         let answer = Answer::read(&mut connection, response, self.answer_bytes_max, deadline).await;
-        if !answer.cut_off && !answer.goes_on {
+        if answer.cut_off || answer.goes_on {
+            count(&self.answers_cut);
+        } else {
             client.keep(endpoint, connection);
         }
         Ok(answer)
+    }
+
+    /// How many answers were not read to their end.
+    pub(super) fn answers_cut(&self) -> u64 {
+        self.answers_cut.load(Ordering::Relaxed)
     }
 }
 

@@ -28,10 +28,11 @@ pub(crate) async fn show(State(server): State<Arc<Server>>) -> Result<Response, 
     process::write(&mut text);
     events(&mut text, &server, &measures);
     calls(&mut text, &server);
-    queue::write(&mut text, &server, &measures).await?;
+    queue::write(&mut text, &server, &measures).await;
     pushes(&mut text, &measures);
     sessions(&mut text, &server);
     store(&mut text, &measures);
+    clock(&mut text, &server);
     requests(&mut text, &server);
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text.finish()).into_response())
 }
@@ -137,6 +138,11 @@ fn pushes(text: &mut Exposition, measures: &Measures) {
             text.sample("larkspur_push_attempts_total", &labels, count);
         }
     }
+    text.counter(
+        "larkspur_answers_cut_total",
+        "Webhook answers not read to their end, for their size or time.",
+        measures.answers_cut,
+    );
     text.family(
         "larkspur_push_seconds",
         Kind::Histogram,
@@ -194,6 +200,14 @@ fn sessions(text: &mut Exposition, server: &Server) {
     ] {
         text.sample("larkspur_sessions_refused_total", &[("reason", reason)], count);
     }
+}
+
+fn clock(text: &mut Exposition, server: &Server) {
+    text.counter(
+        "larkspur_clock_set_back_total",
+        "Times the clock was found a second or more earlier than before.",
+        server.engine.counters().clock_set_back,
+    );
 }
 
 fn store(text: &mut Exposition, measures: &Measures) {

@@ -6,24 +6,33 @@ use std::time::Duration;
 use larkspur_engine::{Measures, Queue};
 use larkspur_store::Backlog;
 use larkspur_wire::TimestampMs;
+use tokio::time::timeout;
 
 use crate::exposition::{Exposition, Kind};
-use crate::problem::Problem;
+use crate::problem::chain;
 use crate::server::Server;
 
-pub(super) async fn write(text: &mut Exposition, server: &Server, measures: &Measures) -> Result<(), Problem> {
+/// A store that takes longer to count is in trouble, which the other metrics tell of.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Writes what can be learned from the store in time, and what needs none.
+pub(super) async fn write(text: &mut Exposition, server: &Server, measures: &Measures) {
     const PENDING: &str = "larkspur_app_deliveries_pending";
     const OVERDUE: &str = "larkspur_app_overdue_seconds";
-    let queue = server.engine.queue().await?;
-    text.gauge(
-        "larkspur_deliveries_pending",
-        "Deliveries to be pushed, those on their way among them.",
-        queue.apps.iter().map(|app| app.pending).sum::<u64>(),
-    );
     text.gauge(
         "larkspur_deliveries_in_memory",
         "Deliveries on their way, or next for their app.",
         measures.in_memory,
+    );
+    let queue = match timeout(PATIENCE, server.engine.queue()).await {
+        Ok(Ok(queue)) => queue,
+        Ok(Err(error)) => return tracing::error!(error = %chain(&error), "what waits cannot be counted"),
+        Err(_) => return tracing::warn!("what waits was not counted in time"),
+    };
+    text.gauge(
+        "larkspur_deliveries_pending",
+        "Deliveries to be pushed, those on their way among them.",
+        queue.apps.iter().map(|app| app.pending).sum::<u64>(),
     );
     text.gauge(
         "larkspur_deliveries_dead",
@@ -43,7 +52,6 @@ pub(super) async fn write(text: &mut Exposition, server: &Server, measures: &Mea
     for App { name, overdue, .. } in &apps {
         text.sample(OVERDUE, &[("app_id", name)], overdue.as_secs_f64());
     }
-    Ok(())
 }
 
 /// What waits for one app, or for those that are not shown by name.
