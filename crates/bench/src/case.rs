@@ -22,7 +22,7 @@ use crate::machine::Machine;
 use crate::report::{self, Figures};
 use crate::role::sink::Behaviour;
 use crate::shim::Shim;
-use trouble::Trouble;
+use trouble::{SLOW_ANSWERS, TEN, Trouble};
 
 /// A case by its name, with what it is to reach.
 const CASES: &[(&str, &str)] = &[
@@ -149,13 +149,13 @@ impl Bench {
             "fan-out-100" => fan_out::run(self).await,
             "idle-10000" => idle::run(self).await,
             "due-million" => due::run(self).await,
-            "trouble-silent" => trouble::run(self, Trouble::Endpoint(Behaviour::Silent)).await,
-            "trouble-slow-answers" => trouble::run(self, Trouble::Endpoint(Behaviour::Slow { ms: 2_900 })).await,
-            "trouble-dribble" => trouble::run(self, Trouble::Endpoint(Behaviour::Dribble)).await,
-            "trouble-websocket-stall" => trouble::run(self, Trouble::WebsocketStall).await,
-            "trouble-hung-names" => trouble::run(self, Trouble::HungNames).await,
-            "trouble-slow-tls" => trouble::run(self, Trouble::SlowTls).await,
-            "trouble-ten-at-once" => trouble::run(self, Trouble::Ten).await,
+            "trouble-silent" => trouble::run(self, &[Trouble::Endpoint(Behaviour::Silent)]).await,
+            "trouble-slow-answers" => trouble::run(self, &[Trouble::Endpoint(SLOW_ANSWERS)]).await,
+            "trouble-dribble" => trouble::run(self, &[Trouble::Endpoint(Behaviour::Dribble)]).await,
+            "trouble-websocket-stall" => trouble::run(self, &[Trouble::WebsocketStall]).await,
+            "trouble-hung-names" => trouble::run(self, &[Trouble::HungNames]).await,
+            "trouble-slow-tls" => trouble::run(self, &[Trouble::SlowTls]).await,
+            "trouble-ten-at-once" => trouble::run(self, &TEN).await,
             _ => bail!("there is no case `{name}`"),
         }
     }

@@ -193,7 +193,10 @@ async fn launch(binary: &Path, folder: &Path, shim: Option<&Shim>) -> Result<(Ch
     command
         .args(["--json", "serve", "--config"])
         .arg(folder.join("larkspur.toml"));
-    command.env("LARKSPUR_ADMIN_TOKEN", ADMIN_TOKEN);
+    // At this level each push has its span.
+    command
+        .env("LARKSPUR_ADMIN_TOKEN", ADMIN_TOKEN)
+        .env("LARKSPUR_LOG", "info");
     if let Some(shim) = shim {
         shim.apply(&mut command);
     }

@@ -1,6 +1,5 @@
 //! One app in trouble among a hundred, or ten: how much longer the others wait.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -38,18 +37,28 @@ pub(super) enum Trouble {
     HungNames,
     /// Its endpoint takes connections and begins no TLS handshake.
     SlowTls,
-    /// Ten apps' endpoints behave badly, each in its way.
-    Ten,
 }
 
-/// The others' times with the trouble, and the median ratio of pairs with and without.
-pub(super) async fn run(bench: &Bench, trouble: Trouble) -> Result<Figures> {
+/// Every kind of trouble at once, some of them for several apps.
+pub(super) const TEN: [Trouble; 10] = [
+    Trouble::WebsocketStall,
+    Trouble::HungNames,
+    Trouble::SlowTls,
+    Trouble::Endpoint(Behaviour::Silent),
+    Trouble::Endpoint(SLOW_ANSWERS),
+    Trouble::Endpoint(Behaviour::Dribble),
+    Trouble::Endpoint(Behaviour::Silent),
+    Trouble::Endpoint(SLOW_ANSWERS),
+    Trouble::Endpoint(Behaviour::Dribble),
+    Trouble::Endpoint(Behaviour::Silent),
+];
+/// Just within the platform's deadline.
+pub(super) const SLOW_ANSWERS: Behaviour = Behaviour::Slow { ms: 2_900 };
+
+/// The others' times with the first apps in trouble, and the median ratio of pairs with and without.
+pub(super) async fn run(bench: &Bench, troubles: &[Trouble]) -> Result<Figures> {
     let apps = bench.size(APPS, 20);
-    let shim = match trouble {
-        Trouble::HungNames => Some(Shim::build(bench.folder(), bench.options.fsync_ms)?),
-        _ => None,
-    };
-    let mut scene = Scene::set(bench, trouble, apps, shim).await?;
+    let mut scene = Scene::set(bench, troubles, apps).await?;
     let plan = Plan {
         producers: 64,
         rate: Some(if bench.options.smoke { RATE / 10.0 } else { RATE }),
@@ -57,15 +66,15 @@ pub(super) async fn run(bench: &Bench, trouble: Trouble) -> Result<Figures> {
         compared: false,
         ..Plan::single(bench.seconds() * LOADS)
     };
-    let troubled = Plan {
-        in_trouble: trouble.apps().collect(),
+    let with_trouble = Plan {
+        in_trouble: (0..troubles.len()).collect(),
         ..plan.clone()
     };
     let mut pairs = Vec::new();
     for _ in 0..bench.size(PAIRS, 1) {
         let without = scene.stage.load(&plan).await?;
         scene.begin().await?;
-        let with = scene.stage.load(&troubled).await?;
+        let with = scene.stage.load(&with_trouble).await?;
         scene.end().await?;
         if !bench.options.smoke {
             sleep(CALM).await;
@@ -87,18 +96,11 @@ pub(super) async fn run(bench: &Bench, trouble: Trouble) -> Result<Figures> {
 }
 
 impl Trouble {
-    fn apps(self) -> impl Iterator<Item = usize> {
-        0..if matches!(self, Self::Ten) { 10 } else { 1 }
-    }
-
-    fn behaviour(self, app: usize) -> Option<Behaviour> {
-        match (self, app % 3) {
-            (Self::Endpoint(how), _) => Some(how),
-            (Self::Ten, 0) => Some(Behaviour::Silent),
-            (Self::Ten, 1) => Some(Behaviour::Slow { ms: 2_900 }),
-            (Self::Ten, _) => Some(Behaviour::Dribble),
-            (Self::SlowTls, _) => Some(Behaviour::SlowTls),
-            (Self::WebsocketStall | Self::HungNames, _) => None,
+    fn behaviour(self) -> Option<Behaviour> {
+        match self {
+            Self::Endpoint(how) => Some(how),
+            Self::SlowTls => Some(Behaviour::SlowTls),
+            Self::WebsocketStall | Self::HungNames => None,
         }
     }
 }
@@ -106,33 +108,39 @@ impl Trouble {
 /// A stage on which the trouble can begin and end.
 struct Scene {
     stage: Stage,
-    trouble: Trouble,
+    troubles: Vec<Trouble>,
     client: Option<subscriber::Client>,
     shim: Option<Shim>,
 }
 
 impl Scene {
-    async fn set(bench: &Bench, trouble: Trouble, apps: usize, shim: Option<Shim>) -> Result<Self> {
+    async fn set(bench: &Bench, troubles: &[Trouble], apps: usize) -> Result<Self> {
+        let has = |is: fn(&Trouble) -> bool| troubles.iter().any(is);
+        let hangs = has(|trouble| matches!(trouble, Trouble::HungNames));
+        let shim = hangs.then(|| Shim::build(bench.folder(), bench.options.fsync_ms));
+        let shim = shim.transpose()?;
         let config = Config {
-            tls: matches!(trouble, Trouble::SlowTls),
+            tls: has(|trouble| matches!(trouble, Trouble::SlowTls)),
             ..Config::default()
         };
         let mut stage = Stage::open(bench, apps, &config, shim.as_ref()).await?;
         let mut client = None;
-        match trouble {
-            Trouble::WebsocketStall => client = Some(stage.websocket(0, 0).await?),
-            Trouble::HungNames => {
-                let url = format!("http://app.slow.test:{}/hook/0", stage.listening.plain.port());
-                stage.platform.app(0, 0, &Mode::Webhook { url }).await?;
+        for (app, trouble) in troubles.iter().enumerate() {
+            match trouble {
+                Trouble::WebsocketStall => client = Some(stage.websocket(app, app).await?),
+                Trouble::HungNames => {
+                    let url = format!("http://app.slow.test:{}/hook/{app}", stage.listening.plain.port());
+                    stage.platform.app(app, app, &Mode::Webhook { url }).await?;
+                }
+                Trouble::SlowTls => {
+                    let address = stage.listening.tls.context("the sink serves no TLS")?;
+                    let url = format!("https://{address}/hook/{app}");
+                    stage.platform.app(app, app, &Mode::Webhook { url }).await?;
+                }
+                Trouble::Endpoint(_) => stage.webhook(app, app).await?,
             }
-            Trouble::SlowTls => {
-                let address = stage.listening.tls.context("the sink serves no TLS")?;
-                let url = format!("https://{address}/hook/0");
-                stage.platform.app(0, 0, &Mode::Webhook { url }).await?;
-            }
-            Trouble::Endpoint(_) | Trouble::Ten => stage.webhook(0, 0).await?,
         }
-        for number in 1..apps {
+        for number in troubles.len()..apps {
             stage.webhook(number, number).await?;
         }
         if let Some(client) = &client {
@@ -140,7 +148,7 @@ impl Scene {
         }
         Ok(Self {
             stage,
-            trouble,
+            troubles: troubles.to_vec(),
             client,
             shim,
         })
@@ -155,8 +163,8 @@ impl Scene {
     }
 
     async fn turn(&mut self, on: bool) -> Result<()> {
-        for app in self.trouble.apps().collect::<HashSet<_>>() {
-            if let Some(how) = self.trouble.behaviour(app) {
+        for (app, trouble) in self.troubles.iter().enumerate() {
+            if let Some(how) = trouble.behaviour() {
                 let how = if on { how } else { Behaviour::Good };
                 let _: Counts = self.stage.sink.ask(&Command::Behave { app, how }).await?;
             }
