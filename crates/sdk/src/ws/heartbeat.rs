@@ -80,6 +80,7 @@ impl Heartbeat {
 
     /// What the connection needs now.
     pub(super) fn beat(&mut self, now: Instant) -> Beat {
+        self.forgive_standstill(now);
         if self.is_listening && now >= self.heard_at + self.silence_max() {
             return Beat::Dead;
         }
@@ -89,6 +90,18 @@ impl Heartbeat {
         // Pings that were missed while the process stood still are not made up for.
         self.ping_at = now + self.every;
         Beat::Ping
+    }
+
+    /// A look that comes later than it was due means that this process stood still, and perhaps the platform with it: for
+    /// so long silence says nothing, and then the platform has the margin to answer, but no more, since it may be gone.
+    ///
+    /// The time until the look was due counts, so that a few looks find death however late each of them is.
+    fn forgive_standstill(&mut self, now: Instant) {
+        let stood_still = now.saturating_duration_since(self.due());
+        let silence = now.saturating_duration_since(self.heard_at);
+        let before_margin = self.silence_max().saturating_sub(MARGIN_MAX);
+        let counted = silence.saturating_sub(stood_still).max(before_margin);
+        self.heard_at += silence.saturating_sub(counted);
     }
 
     /// How long silence is no sign of death.
@@ -119,13 +132,22 @@ mod tests {
         assert_eq!(heart.due(), at(start, 124));
     }
 
+    /// When a connection on which nothing is heard any more is given up, if every look is as late as this.
+    fn dead_at(heart: &mut Heartbeat, late: Duration) -> Instant {
+        let look = |_| {
+            let now = heart.due() + late;
+            (heart.beat(now) == Beat::Dead).then_some(now)
+        };
+        (0..10).find_map(look).expect("it is given up")
+    }
+
     #[test]
     fn silence_of_two_pings_and_a_margin_is_death_and_any_word_is_life() {
         let start = Instant::now();
         let mut heart = Heartbeat::new(EVERY, start);
+        assert_eq!(heart.beat(start), Beat::Ping);
         heart.heard(at(start, 100));
-        assert_ne!(heart.beat(at(start, 349)), Beat::Dead);
-        assert_eq!(heart.beat(at(start, 350)), Beat::Dead);
+        assert_eq!(dead_at(&mut heart, Duration::ZERO), at(start, 350));
     }
 
     #[test]
@@ -133,10 +155,36 @@ mod tests {
         let start = Instant::now();
         let mut heart = Heartbeat::new(EVERY, start);
         heart.listens(false, start);
+        for look in 0..10 {
+            assert_eq!(heart.beat(at(start, look * 120)), Beat::Ping);
+        }
+        heart.listens(true, at(start, 1_100));
+        assert_eq!(dead_at(&mut heart, Duration::ZERO), at(start, 1_350));
+    }
+
+    #[test]
+    fn time_in_which_the_process_stood_still_is_no_silence() {
+        let start = Instant::now();
+        for (every, dead_after) in [(EVERY, 10), (INTERVAL_MIN, 2)] {
+            let mut heart = Heartbeat::new(every, start);
+            assert_eq!(heart.beat(start), Beat::Ping);
+            assert_eq!(heart.beat(at(start, 1_000)), Beat::Ping);
+            assert_eq!(dead_at(&mut heart, Duration::ZERO), at(start, 1_000 + dead_after));
+        }
+        // What is heard right after it was heard then and not later.
+        let mut heart = Heartbeat::new(EVERY, start);
+        heart.heard(at(start, 1_000));
         assert_eq!(heart.beat(at(start, 1_000)), Beat::Ping);
-        heart.listens(true, at(start, 1_000));
-        assert_eq!(heart.beat(at(start, 1_249)), Beat::Ping);
-        assert_eq!(heart.beat(at(start, 1_250)), Beat::Dead);
+        assert_eq!(dead_at(&mut heart, Duration::ZERO), at(start, 1_250));
+    }
+
+    #[test]
+    fn a_process_that_stands_still_before_every_look_finds_death_too() {
+        let (start, late) = (Instant::now(), Duration::from_hours(1));
+        let mut heart = Heartbeat::new(EVERY, start);
+        assert_eq!(dead_at(&mut heart, late), at(start, 10) + 2 * late);
+        let mut heart = Heartbeat::new(INTERVAL_MIN, start);
+        assert_eq!(dead_at(&mut heart, late), at(start, 3) + 4 * late);
     }
 
     #[test]
