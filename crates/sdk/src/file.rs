@@ -1,11 +1,15 @@
 //! A SQLite file of our own: one thread reads and writes it, and what waits is committed together.
 
-use std::fs::{File, OpenOptions, TryLockError};
+mod lock;
+
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
+
+use lock::Lock;
 
 /// Calls that wait for the thread; more wait with whoever makes them.
 const WAITING_MAX: usize = 1_024;
@@ -75,7 +79,7 @@ impl Database {
         schema: &Schema,
         prepare: impl FnOnce(&Connection) -> rusqlite::Result<()>,
     ) -> Result<Self, FileError> {
-        let lock = lock(path)?;
+        let lock = Lock::take(path)?;
         let connection = connect(path, schema)?;
         prepare(&connection).map_err(|error| open_error(path, &error))?;
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
@@ -167,18 +171,6 @@ fn open_error(path: &Path, error: &dyn std::error::Error) -> FileError {
     FileError::Open {
         path: path.to_owned(),
         reason: error.to_string(),
-    }
-}
-
-/// SQLite's own locks are taken per transaction; this one is held for as long as the file is open.
-fn lock(path: &Path) -> Result<File, FileError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = private(Path::new(&name)).map_err(|error| open_error(path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(FileError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(open_error(path, &error)),
     }
 }
 
