@@ -11,8 +11,8 @@ use crate::ui::{Ui, count};
 
 /// How often to look.
 const POLL_EVERY: Duration = Duration::from_millis(50);
-/// A push to nobody fails at once; its result is in the log as soon as it is settled.
-const FIRST_TRY: Duration = Duration::from_secs(1);
+/// A push to nobody fails at once; its result is in the log as soon as it is settled, which takes a busy machine a while.
+const FIRST_TRY: Duration = Duration::from_secs(10);
 
 /// Adds `next_try_at` to the deliveries that found nobody online.
 ///
@@ -27,6 +27,13 @@ pub(super) async fn next_tries(admin: &Admin, published: &mut Value) {
             continue;
         }
         let id = delivery["delivery_id"].as_str().unwrap_or_default().to_owned();
+        let app_id = delivery["app_id"].as_str().unwrap_or_default();
+        match admin.get(To(&["apps", app_id], &[])).await {
+            // Nothing is tried before that is over.
+            Ok(app) if app["delivery"]["paused"] == true => continue,
+            Ok(_) => {}
+            Err(_) => return,
+        }
         while Instant::now() < deadline {
             let Ok(now) = admin.get(To(&["deliveries", &id], &[])).await else {
                 return;
