@@ -313,7 +313,7 @@ async fn a_withheld_field_is_absent_null_or_empty() {
 
 #[tokio::test]
 async fn a_store_app_gets_a_ticket_every_hour_and_when_it_asks() {
-    use larkspur_platform::{AppChange, NewApp, Selection, SubscriptionChange};
+    use larkspur_platform::{AppChange, NewApp, Selection, SubscriptionChange, token};
     let (platform, inbox) = (TestPlatform::start().await, Inbox::default());
     let events = SubscriptionChange {
         types: Some(Selection::All),
@@ -339,9 +339,12 @@ async fn a_store_app_gets_a_ticket_every_hour_and_when_it_asks() {
             .filter(|meta| meta.event_type == "app_ticket")
             .count()
     };
-    platform.engine().push_app_ticket(&id).await.unwrap();
+    // To the first second of an hour, so that none begins by itself in between.
+    let clock = platform.engine().clock();
+    let next_hour = token::ticket_slot_end(clock.now());
+    platform.advance(next_hour.since(clock.now()) + Duration::from_secs(1));
     platform.until(async || tickets().await == 1).await;
-    platform.advance(Duration::from_hours(1));
+    platform.engine().push_app_ticket(&id).await.unwrap();
     platform.until(async || tickets().await == 2).await;
     platform.advance(Duration::from_hours(1));
     platform.until(async || tickets().await == 3).await;

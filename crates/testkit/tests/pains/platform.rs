@@ -14,7 +14,7 @@ use crate::{EXAM, FIRST_RUNG, until};
 
 /// Set for the process that is killed: the folder of its data.
 const KILLED: &str = "LARKSPUR_TEST_KILLED_PLATFORM";
-/// The process is killed when it has accepted this many.
+/// The process is killed when it has accepted this many at least, and some of them have arrived.
 const ACCEPTED_AT_KILL: usize = 60;
 
 /// Event ids by what the producer calls the event.
@@ -51,15 +51,17 @@ async fn kill9_platform() {
     let router = Router::new().fallback(note).with_state(Arc::clone(&seen));
     let app = App::new(id, secret).unwrap().domain(Domain::parse(url).unwrap());
     let before = Client::start(app.connect(router.clone()));
+    let arrived = Arc::clone(&seen);
     let accepting = tokio::task::spawn_blocking(move || {
-        let mut accepted = BTreeMap::new();
+        let (mut accepted, mut killed) = (BTreeMap::new(), false);
         for line in lines {
             let Some((exam_id, event_id)) = line.strip_prefix("accepted ").and_then(|rest| rest.split_once(' ')) else {
                 continue;
             };
             accepted.insert(exam_id.to_owned(), event_id.to_owned());
-            if accepted.len() == ACCEPTED_AT_KILL {
+            if !killed && accepted.len() >= ACCEPTED_AT_KILL && !arrived.lock().unwrap().is_empty() {
                 child.kill().unwrap();
+                killed = true;
             }
         }
         assert!(!child.wait().unwrap().success(), "it was killed before it could end");

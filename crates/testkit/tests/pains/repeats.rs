@@ -42,7 +42,7 @@ async fn dup_after_success() {
 /// handled.
 #[tokio::test]
 async fn retry_after_restart() {
-    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 1_000).await;
+    let lab = TestPlatform::with(|settings| settings.delivery.push_timeout_ms = 5_000).await;
     let folder = tempfile::tempdir().unwrap();
     let process = || {
         let dedup = Dedup::sqlite(folder.path().join("repeats.db"), Duration::from_hours(8)).unwrap();
