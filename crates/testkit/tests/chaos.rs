@@ -1,13 +1,17 @@
 //! Each fault does what it says, and no more: by persistent connection and by webhook.
 #![expect(clippy::unwrap_used, reason = "a test's helper may panic")]
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use larkspur::{Meta, Router, State};
 use larkspur_testkit::{Client, Cut, DeliveryState, Fault, TestPlatform};
+use larkspur_wire::endpoint::ENDPOINT_PATH;
 use larkspur_wire::{AppId, EventId};
+use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 const EXAM: &str = "hire.eco_exam.created_v1";
@@ -181,6 +185,27 @@ async fn what_was_asked_for_ends_with_calm() {
     lab.chaos().calm();
     let event = receiver.trigger().await;
     assert_eq!(lab.settled(&event).await, [DeliveryState::Delivered]);
+}
+
+#[tokio::test]
+async fn a_look_up_whose_client_has_hung_up_is_over() {
+    let lab = TestPlatform::start().await;
+    let authority = lab.chaos_url().trim_start_matches("http://");
+    let request = format!("POST {ENDPOINT_PATH} HTTP/1.1\r\nhost: {authority}\r\ncontent-length: 0\r\n\r\n");
+    let look_up = || {
+        let mut client = TcpStream::connect(authority).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        client
+    };
+    for _ in 0..20 {
+        // Whoever is in the middle has no turn in between, as on a busy machine.
+        drop(look_up());
+        let client = look_up();
+        client.set_nonblocking(true).unwrap();
+        let mut client = tokio::net::TcpStream::from_std(client).unwrap();
+        client.read_u8().await.unwrap();
+    }
+    assert_eq!(lab.chaos().tally().lookups_at_once_max, 1);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use larkspur_wire::endpoint::{ENDPOINT_PATH, EndpointReply};
 use larkspur_wire::header::{HANDSHAKE_AUTHERRCODE, HANDSHAKE_MSG, HANDSHAKE_STATUS};
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -30,6 +31,8 @@ pub(super) async fn pass(shared: Arc<Shared>, platform: Arc<str>, request: Reque
     if request.uri().path() != ENDPOINT_PATH {
         return exchange(&platform, request).await;
     }
+    // A client that hung up may have made another look-up since: first every connection that ended notices that it has.
+    yield_now().await;
     let _under_way = Lookup::begin(&shared);
     match shared.take(Stage::Lookup) {
         Some(Fault::LookupRefused { code }) => {
