@@ -46,6 +46,14 @@ fn impatient() -> DeliverySettings {
     }
 }
 
+/// Deadlines that nothing here uses up, however busy this machine is.
+fn patient() -> DeliverySettings {
+    DeliverySettings {
+        push_timeout_ms: 60_000,
+        ..DeliverySettings::default()
+    }
+}
+
 fn client(settings: &DeliverySettings) -> WebhookClient {
     WebhookClient::new(settings, &Assumptions::default()).unwrap()
 }
