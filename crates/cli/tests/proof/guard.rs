@@ -64,10 +64,13 @@ const SPECIAL: [&str; 52] = [
     "[ff02::1]",
 ];
 
+/// Feishu gives an endpoint a second to answer a challenge, which a busy machine may not keep.
+const SETTINGS: &str = "[delivery]\nchallenge_timeout_ms = 50000";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_url_leads_into_a_special_range_however_it_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let platform = Launch::serve(dir.path(), "").start();
+    let platform = Launch::serve(dir.path(), SETTINGS).start();
     let sink = Sink::taking().await;
     let port = sink.url.rsplit(':').next().unwrap();
     for host in SPECIAL {
@@ -104,7 +107,7 @@ async fn a_name_that_leads_elsewhere_after_it_was_checked_is_refused_when_it_is_
     let names = dir.path().join("names");
     let leads_to = |address: &str| std::fs::write(&names, format!("hook.test {address}\n")).unwrap();
     leads_to(PUBLIC);
-    let platform = Launch::serve(dir.path(), "")
+    let platform = Launch::serve(dir.path(), SETTINGS)
         .shimmed("LARKSPUR_SHIM_NAMES", &names)
         .with("LARKSPUR_SHIM_STAND_IN", PUBLIC)
         .start();

@@ -1,6 +1,8 @@
 //! Endpoints that answer in ways that hurt: the platform's memory stays flat, its deadline holds, and other apps do not
 //! notice.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +23,37 @@ const DEADLINE_MS: u64 = 2 * 3_000;
 const MEMORY_MIB_MAX: u64 = 96;
 /// What others may wait for their events; a slot that is held by somebody else's deadline would cost 3 s.
 const OTHERS_WAIT_MAX: Duration = Duration::from_secs(2);
+/// Others publish this many events, one after the other.
+const OTHERS_EVENTS: usize = 50;
+/// So many of them may come later, since this machine stood still; slots that are held would cost many of them 3 s.
+const OTHERS_LATE_MAX: usize = 4;
+
+/// The longest time for which this machine stood still.
+struct Standstill(Arc<AtomicU64>);
+
+impl Standstill {
+    /// Watches from a thread of its own, which nothing that this process does holds up, until it is dropped.
+    fn watch() -> Self {
+        const TICK: Duration = Duration::from_millis(10);
+        let longest = Arc::new(AtomicU64::new(0));
+        let noted = Arc::downgrade(&longest);
+        std::thread::spawn(move || {
+            let mut before = Instant::now();
+            while let Some(longest) = noted.upgrade() {
+                std::thread::sleep(TICK);
+                let now = Instant::now();
+                let stood_ms = now.duration_since(before).saturating_sub(TICK).as_millis();
+                longest.fetch_max(u64::try_from(stood_ms).unwrap(), Ordering::Relaxed);
+                before = now;
+            }
+        });
+        Self(longest)
+    }
+
+    fn longest_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// An endpoint that answers challenges well, and events as it likes.
 async fn endpoint<F>(misbehave: impl Fn(TcpStream) -> F + Clone + Send + 'static) -> String
@@ -101,9 +134,10 @@ async fn a_byte_of_the_head_a_second(mut stream: TcpStream) -> std::io::Result<(
     Ok(())
 }
 
-/// Answers after five seconds, unless the platform has hung up before.
-async fn five_seconds(mut stream: TcpStream) -> std::io::Result<()> {
-    if let Ok(hung_up) = timeout(Duration::from_secs(5), stream.read_u8()).await {
+/// Answers after half a minute, unless the platform has hung up before. A machine that stands still for a few seconds
+/// does not bring that and the platform's deadline together.
+async fn half_a_minute(mut stream: TcpStream) -> std::io::Result<()> {
+    if let Ok(hung_up) = timeout(Duration::from_secs(30), stream.read_u8()).await {
         return hung_up.map(drop);
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
@@ -134,8 +168,12 @@ async fn first_attempt(api: &Api, id: &str) -> Value {
 
 /// Holds an attempt to the bounds; answers whether it came out as it should, and not as a deadline that was missed
 /// because this machine is busy.
-fn is_expected(name: &str, attempt: &Value, outcome: Result<u16, &str>) -> bool {
-    assert!(attempt["took_ms"].as_u64().unwrap() < DEADLINE_MS, "{name}: {attempt}");
+fn is_expected(name: &str, attempt: &Value, outcome: Result<u16, &str>, stood_ms: u64) -> bool {
+    let took_ms = attempt["took_ms"].as_u64().unwrap();
+    assert!(
+        took_ms < DEADLINE_MS + stood_ms,
+        "{name}: {attempt}, stood {stood_ms} ms"
+    );
     assert!(attempt["answer"].as_str().unwrap().len() <= 64 * 1024, "{name}");
     let error = attempt["error"].as_str();
     let expected = match outcome {
@@ -150,6 +188,7 @@ fn is_expected(name: &str, attempt: &Value, outcome: Result<u16, &str>) -> bool 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_answers_cost_neither_memory_nor_time_nor_other_apps() {
     let dir = tempfile::tempdir().unwrap();
+    let standstill = Standstill::watch();
     let platform = Launch::serve(dir.path(), "[delivery]\nallow_private_addresses = true").start();
     let (api, forbidden, good) = (&platform.api, Sink::taking().await, Sink::taking().await);
     let location = forbidden.url.clone();
@@ -174,7 +213,7 @@ async fn hostile_answers_cost_neither_memory_nor_time_nor_other_apps() {
         ("redirect", endpoint(redirect).await, 30, Err("status 307")),
         (
             "late",
-            endpoint(five_seconds).await,
+            endpoint(half_a_minute).await,
             4_000,
             Err("no answer within 3000 ms"),
         ),
@@ -190,20 +229,23 @@ async fn hostile_answers_cost_neither_memory_nor_time_nor_other_apps() {
         let app = api.create_app(name, url).await;
         published.push((name, publish(api, &app, name, *n_events).await, outcome));
     }
-    let mut longest = Duration::ZERO;
-    for n in 0..50 {
+    let mut waits = Vec::new();
+    for n in 0..OTHERS_EVENTS {
         let began = Instant::now();
         for id in publish(api, &good_app, &format!("good-{n}"), 1).await {
             until("others are served", async || good.took(&id)).await;
         }
-        longest = longest.max(began.elapsed());
+        waits.push(began.elapsed());
     }
-    assert!(longest < OTHERS_WAIT_MAX, "another app waited for {longest:?}");
+    waits.sort_unstable();
+    let longest = waits[OTHERS_EVENTS - 1 - OTHERS_LATE_MAX];
+    assert!(longest < OTHERS_WAIT_MAX, "another app waited: {waits:?}");
 
     for (name, ids, outcome) in published {
         let mut n_expected = 0;
         for id in &ids[..30] {
-            n_expected += usize::from(is_expected(name, &first_attempt(api, id).await, *outcome));
+            let attempt = first_attempt(api, id).await;
+            n_expected += usize::from(is_expected(name, &attempt, *outcome, standstill.longest_ms()));
         }
         assert!(n_expected >= 20, "{name}: {n_expected} of 30");
     }

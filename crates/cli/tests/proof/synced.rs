@@ -27,11 +27,14 @@ struct Traced<'a> {
 
 const WAL: u8 = 2;
 
+/// The trace in order; its last line may be cut short by the kill.
 fn read(mut bytes: &[u8]) -> Vec<Traced<'_>> {
     let mut all = Vec::new();
     while let Some((head, rest)) = bytes.split_at_checked(16) {
         let length = u32::from_ne_bytes(head[4..8].try_into().unwrap());
-        let (content, rest) = rest.split_at(length as usize);
+        let Some((content, rest)) = rest.split_at_checked(length as usize) else {
+            break;
+        };
         all.push(Traced {
             kind: head[0],
             file: head[1],

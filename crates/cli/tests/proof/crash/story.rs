@@ -130,7 +130,7 @@ impl Story {
         }
         self.ask_again(api).await;
         let stop = CancellationToken::new();
-        let producers = self.produce(run, api, &stop);
+        let mut producers = self.produce(run, api, &stop);
         let enough = self.rng.usize(5..60) + self.ledger().acked.len();
         until("producers are answered", async || self.ledger().acked.len() >= enough).await;
         match Moment::of(run) {
@@ -141,6 +141,10 @@ impl Story {
             }
             Moment::BetweenRungs | Moment::LaterRung => {
                 stop.cancel();
+                // What they had begun to publish still comes.
+                for producer in producers.drain(..) {
+                    producer.await.unwrap();
+                }
                 self.quiet(api).await;
             }
         }
