@@ -1,7 +1,7 @@
 //! `larkspur app`.
 
 use crate::http::Endpoint;
-use crate::program::{Running, done, run};
+use crate::program::{Running, challenged, done, passed, run};
 
 const EXAM: &str = "hire.eco_exam.created_v1";
 
@@ -57,7 +57,7 @@ fn a_request_url_must_pass_the_challenge_and_a_failure_names_cause_and_fix() {
     let id = made[0]["app_id"].as_str().unwrap();
     let url = ready["url"].as_str().unwrap();
     let check = |event_url: &str, cause: &str, fix: &str| {
-        let refused = run(dir.path(), &["app", "update", id, "--event-url", event_url]);
+        let refused = challenged(dir.path(), &["app", "update", id, "--event-url", event_url]);
         assert_eq!((refused.code, refused.out.as_str()), (1, ""), "{}", refused.err);
         for what in [cause, "hint: ", fix] {
             assert!(refused.err.contains(what), "{what} is not in {}", refused.err);
@@ -71,7 +71,7 @@ fn a_request_url_must_pass_the_challenge_and_a_failure_names_cause_and_fix() {
     check(&format!("{url}/no/such/path"), "404", "check the path");
     check("nowhere", "absolute URL", "http");
     let endpoint = Endpoint::start();
-    done(dir.path(), &["app", "update", id, "--event-url", &endpoint.url]);
+    passed(dir.path(), &["app", "update", id, "--event-url", &endpoint.url]);
     let shown = done(dir.path(), &["app", "show", id]);
     assert!(shown.out.contains(&endpoint.url), "{}", shown.out);
 }

@@ -64,8 +64,8 @@ fn publish(url: &str, app: &str) -> (u16, String) {
 /// `serve` with one app whose endpoint this is, after one event has been pushed there.
 fn serve_with_a_push(dir: &Path, endpoint: &Silent, grace_seconds: u32) -> (Running, String, String, TcpStream) {
     let settings = format!(
-        "listen = \"127.0.0.1:0\"\n[delivery]\npush_timeout_ms = 50000\nallow_private_addresses = true\n\
-         [apps]\npublish_at_once = true\n[publish]\ndefault_tenant = \"t\"\n[shutdown]\ngrace_seconds = {grace_seconds}\n"
+        "listen = \"127.0.0.1:0\"\n[delivery]\npush_timeout_ms = 50000\nchallenge_timeout_ms = 50000\n\
+         allow_private_addresses = true\n[apps]\npublish_at_once = true\n[publish]\ndefault_tenant = \"t\"\n[shutdown]\ngrace_seconds = {grace_seconds}\n"
     );
     std::fs::write(dir.join("larkspur.toml"), settings).unwrap();
     let mut command = larkspur(dir, &["serve", "--json"]);

@@ -1,4 +1,4 @@
-//! Every event type of the catalogue, published at once.
+//! Every event type of the catalogue, published a few at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use crate::http::request;
 use crate::program::Running;
 
+/// So many are pushed within the platform's deadline, however busy this machine is: no attempt may fail.
+const AT_ONCE: usize = 16;
+
 #[test]
 fn every_event_type_reaches_an_app_that_takes_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -15,26 +18,35 @@ fn every_event_type_reaches_an_app_that_takes_it() {
     let _listening = Running::start(dir.path(), &["listen", "--json"]);
     dev.json(|line| line.get("session_opened").is_some());
 
-    let catalog = Catalog::embedded();
-    assert_eq!(catalog.iter().count(), 252);
-    let lines = catalog.iter().map(|facts| {
-        let event = json!({ "event_type": facts.event_type, "event": facts.sample() });
-        format!("{event}\n")
-    });
+    let lines: Vec<_> = Catalog::embedded()
+        .iter()
+        .map(|facts| {
+            let event = json!({ "event_type": facts.event_type, "event": facts.sample() });
+            format!("{event}\n")
+        })
+        .collect();
+    assert_eq!(lines.len(), 252);
+    for lines in lines.chunks(AT_ONCE) {
+        all_arrive(&dev, &ready, lines);
+    }
+}
+
+/// Publishes these events, and follows them until every app that takes them has them.
+fn all_arrive(dev: &Running, ready: &Value, lines: &[String]) {
     let bearer = format!("Bearer {}", ready["admin_token"].as_str().unwrap());
     let headers = [
         ("Authorization", bearer.as_str()),
         ("Content-Type", "application/x-ndjson"),
     ];
     let url = ready["url"].as_str().unwrap();
-    let (status, answer) = request(url, "POST /api/v1/events", &headers, &lines.collect::<String>());
+    let (status, answer) = request(url, "POST /api/v1/events", &headers, &lines.concat());
     assert_eq!(status, 200, "{answer}");
 
     let published: Vec<Value> = answer
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect();
-    assert_eq!(published.len(), 252);
+    assert_eq!(published.len(), lines.len());
     let deliveries = |event: &Value| event["deliveries"].as_array().map_or(0, Vec::len);
     let nowhere: Vec<_> = published.iter().filter(|event| deliveries(event) == 0).collect();
     assert!(nowhere.is_empty(), "{nowhere:?}");
