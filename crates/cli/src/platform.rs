@@ -93,7 +93,8 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // Or a restart would have to wait until the connections of the last run are forgotten; elsewhere it means another thing.
+    // Or a restart would have to wait until the connections of the last run are forgotten. On Windows it would let another
+    // program take the port.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

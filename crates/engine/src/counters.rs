@@ -48,7 +48,7 @@ counters! {
         deliveries_dead,
         /// Events deleted because they were old or too many.
         events_trimmed,
-        /// Times the clock was found a second or more earlier than before.
+        /// Times the clock was found set back by a second or more.
         clock_set_back,
         /// Callbacks that an app answered.
         calls_answered,

@@ -235,10 +235,17 @@ impl Engine {
 
     /// Removes an app and ends its sessions; its log stays.
     pub async fn delete_app(&self, id: &AppId) -> Result<(), RegistryError> {
-        self.inner.registry.delete(id).await?;
-        self.inner.flights.remove(id, self.inner.clock.now());
-        self.inner.hub.disconnect(id);
-        Ok(())
+        let (engine, id) = (self.clone(), id.clone());
+        let delete = async move {
+            let deleted = engine.inner.registry.delete(&id).await;
+            if engine.apps().get(&id).is_none() {
+                engine.inner.flights.remove(&id, engine.inner.clock.now());
+                engine.inner.hub.disconnect(&id);
+            }
+            deleted
+        };
+        // In a task of its own: half of it must not be left when whoever asked goes away.
+        self.spawn(delete).await.unwrap_or(Err(StoreError::Closed.into()))
     }
 
     /// Lets events that name a thing go to an app.

@@ -69,8 +69,11 @@ impl Flights {
     ) -> Vec<Leased> {
         let mut scheduler = self.scheduler();
         let start = scheduler.claimed(app, wanted, found, next_due, now);
-        let eases = scheduler.eases();
+        let (eases, shed) = (scheduler.eases(), scheduler.shed());
         drop(scheduler);
+        for leased in shed {
+            self.leave(leased.id);
+        }
         if eases {
             self.eased.notify_waiters();
         }

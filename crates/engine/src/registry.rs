@@ -108,8 +108,10 @@ impl Registry {
     pub(crate) async fn delete(&self, id: &AppId) -> Result<(), RegistryError> {
         let _writing = self.writing.lock().await;
         self.known(id)?;
-        self.store.delete_app(id).await?;
-        Ok(self.reload().await?)
+        let deleted = self.store.delete_app(id).await;
+        // It may be gone though not all that waits for it is.
+        self.reload().await?;
+        Ok(deleted.map(drop)?)
     }
 
     pub(crate) async fn bind(&self, binding: &Binding) -> Result<(), RegistryError> {

@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use crate::counters::count;
 use crate::engine::Engine;
 
-/// How often it is looked whether the clock was set back.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked whether the clock was set back; what passes in between is missed.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Clocks are adjusted all the time; less than this makes no difference to anybody.
 const SET_BACK_MIN: Duration = Duration::from_secs(1);
 

@@ -63,7 +63,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
 #[derive(Debug)]
 pub(crate) struct Intake(Arc<Semaphore>);
 
-/// The room of one body, until it is answered.
+/// The room of one body, until it is answered or its client goes away.
 pub(crate) struct Held(Option<OwnedSemaphorePermit>);
 
 /// Room is counted in pieces of this size.

@@ -1,14 +1,15 @@
-//! Damaged pages: what is on them is told of once, left alone until the next start, and holds up nothing else.
+//! Damaged pages: what is on them is told of once, left alone until the next start, and holds up no other app.
 //!
-//! SQLite commits no transaction in which it has met a damaged page. So whoever meets one remembers what is on it, and
-//! fails; the transaction is undone, and run again without that.
+//! SQLite commits no transaction in which it has met a damaged page, and writes nothing more in it. So whoever meets one
+//! remembers what is on it, and fails; the transaction is undone, and run again without that.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use larkspur_store::{DeliveryId, StoreError};
-use rusqlite::{ErrorCode, ffi};
+use larkspur_wire::AppId;
+use rusqlite::ErrorCode;
 
 /// More are not remembered: nothing but a backup helps a file like that.
 const REMEMBERED_MAX: usize = 10_000;
@@ -19,8 +20,10 @@ pub(crate) struct Damaged(Mutex<Rows>);
 
 #[derive(Debug, Default)]
 struct Rows {
-    deliveries: HashSet<DeliveryId>,
-    events: HashSet<i64>,
+    deliveries: BTreeSet<DeliveryId>,
+    events: BTreeSet<i64>,
+    /// Apps whose due deliveries cannot be found.
+    apps: BTreeSet<AppId>,
 }
 
 impl Damaged {
@@ -44,7 +47,24 @@ impl Damaged {
     /// How many rows that are.
     pub(crate) fn count(&self) -> u64 {
         let rows = self.rows();
-        (rows.deliveries.len() + rows.events.len()) as u64
+        (rows.deliveries.len() + rows.events.len() + rows.apps.len()) as u64
+    }
+
+    /// Whether there are any with ids after this one.
+    pub(crate) fn has_after(&self, id: DeliveryId) -> bool {
+        self.rows().deliveries.last().is_some_and(|last| *last > id)
+    }
+
+    pub(crate) fn has_app(&self, id: &AppId) -> bool {
+        self.rows().apps.contains(id)
+    }
+
+    /// Remembers the app if this error says that the index of what is due for it is damaged.
+    pub(crate) fn note_app(&self, id: &AppId, error: &StoreError) {
+        if is_damage(error) && remember(&mut self.rows().apps, id.clone()) {
+            let error = error as &dyn Error;
+            tracing::error!(app.id = %id, error, "what is due for an app cannot be found, and is left alone; look over the file with `larkspur store check`");
+        }
     }
 
     /// Remembers the delivery if this error says that it is damaged.
@@ -83,16 +103,15 @@ impl Damaged {
     }
 }
 
-fn remember<T: Eq + std::hash::Hash>(rows: &mut HashSet<T>, row: T) -> bool {
+fn remember<T: Ord>(rows: &mut BTreeSet<T>, row: T) -> bool {
     rows.len() < REMEMBERED_MAX && rows.insert(row)
 }
 
 /// Whether what was read is to blame, and not the disk as a whole or the question.
-fn is_damage(error: &StoreError) -> bool {
+pub(crate) fn is_damage(error: &StoreError) -> bool {
     match error {
         StoreError::Corrupt { .. } => true,
         StoreError::Backend { source, .. } => source.downcast_ref().is_some_and(|error| match error {
-            rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == ffi::SQLITE_IOERR_READ => true,
             rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..) => true,

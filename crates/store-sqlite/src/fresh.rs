@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use larkspur_store::{DeliveryId, StoreError};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use crate::damage::Damaged;
+use crate::damage::{Damaged, is_damage};
 use crate::failed;
 use crate::queue::look_at;
 use crate::registry::all;
@@ -28,7 +28,7 @@ const MARK: &str = "SELECT after FROM fresh";
 // By the primary key.
 pub(crate) const GATHER: &str =
     "UPDATE delivery SET leased = 1 WHERE id > (SELECT after FROM fresh) AND state = 0 AND leased = 2";
-// By delivery_by_app.
+// All of delivery_by_app, which has no damage of the table; only while something damaged may be fresh.
 pub(crate) const AFTER_MARK: &str =
     "SELECT id FROM delivery INDEXED BY delivery_by_app WHERE id > (SELECT after FROM fresh)";
 // By the primary key.
@@ -49,6 +49,8 @@ pub(crate) struct Mark {
     after: DeliveryId,
     /// Deliveries accepted since it was moved.
     accepted: usize,
+    /// Whether it cannot be moved any more, because of damage.
+    is_over: bool,
 }
 
 impl Mark {
@@ -56,7 +58,11 @@ impl Mark {
     pub(crate) fn accept(&mut self, id: DeliveryId) -> i64 {
         self.accepted += 1;
         // After the clock was set back, ids are before the mark.
-        if id > self.after { FRESH } else { LEASED }
+        if id > self.after && !self.is_over {
+            FRESH
+        } else {
+            LEASED
+        }
     }
 }
 
@@ -66,6 +72,7 @@ impl Fresh {
         Ok(Self(Mutex::new(Mark {
             after: DeliveryId(u128::from_be_bytes(after)),
             accepted: 0,
+            is_over: false,
         })))
     }
 
@@ -79,9 +86,26 @@ impl Fresh {
         if many { self.gather(tx, damaged) } else { Ok(()) }
     }
 
-    /// Puts what is fresh into the index, but for what is damaged. When that fails, accepting goes on without it.
+    /// Puts what is fresh into the index, but for what is damaged. When nothing tells what is damaged, no lease is fresh
+    /// any more.
     pub(crate) fn gather(&self, tx: &Transaction<'_>, damaged: &Damaged) -> Result<(), StoreError> {
-        self.try_gather(tx, damaged).inspect_err(|_| self.mark().accepted = 0)
+        if self.mark().is_over {
+            return Ok(());
+        }
+        let known = damaged.count();
+        self.try_gather(tx, damaged).inspect_err(|error| {
+            damaged.look_over(after_mark(tx).unwrap_or_default(), |id| look_at(tx, id));
+            let mut mark = self.mark();
+            mark.accepted = 0;
+            if is_damage(error) && damaged.count() == known {
+                let error = error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "leases cannot be put into their index; look over the file with `larkspur store check`"
+                );
+                mark.is_over = true;
+            }
+        })
     }
 
     fn try_gather(&self, tx: &Transaction<'_>, damaged: &Damaged) -> Result<(), StoreError> {
@@ -94,13 +118,13 @@ impl Fresh {
         let Some(newest) = newest.filter(|newest| Some(*newest) > marked) else {
             return Ok(());
         };
-        if damaged.deliveries() == 0 {
-            execute(tx, DOING, GATHER, []).inspect_err(|_| look_over(tx, damaged))?;
-        } else {
+        let marked = DeliveryId(u128::from_be_bytes(marked.unwrap_or_default()));
+        if damaged.has_after(marked) {
             for id in after_mark(tx)?.into_iter().filter(|id| !damaged.has(*id)) {
-                let gathered = execute(tx, DOING, GATHER_ONE, [id.0.to_be_bytes()]);
-                gathered.inspect_err(|error| damaged.note(id, error))?;
+                execute(tx, DOING, GATHER_ONE, [id.0.to_be_bytes()])?;
             }
+        } else {
+            execute(tx, DOING, GATHER, [])?;
         }
         execute(tx, DOING, MOVE_MARK, [newest])?;
         let mut mark = self.mark();
@@ -112,11 +136,6 @@ impl Fresh {
 
 fn after_mark(tx: &Transaction<'_>) -> Result<Vec<DeliveryId>, StoreError> {
     all(tx, DOING, AFTER_MARK, [], |row| read_delivery_id(row, 0))
-}
-
-/// Finds what is damaged among what may be fresh.
-fn look_over(tx: &Transaction<'_>, damaged: &Damaged) {
-    damaged.look_over(after_mark(tx).unwrap_or_default(), |id| look_at(tx, id));
 }
 
 #[cfg(test)]

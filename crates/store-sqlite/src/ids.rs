@@ -127,7 +127,10 @@ impl Ids {
                 self.newest().load(entry);
             }
         }
-        self.fold_down_to(connection, self.in_memory_max)?;
+        match self.fold_down_to(connection, self.in_memory_max) {
+            Err(error) if is_corrupt(&error) => self.note(&error),
+            folded => folded?,
+        }
         Ok(next)
     }
 
@@ -170,30 +173,39 @@ impl Ids {
     /// index is damaged, this transaction fails, and in the next ones all stay in memory.
     pub(crate) fn fold(&self, tx: &Transaction<'_>) -> rusqlite::Result<()> {
         let mut newest = self.newest();
+        if self.is_damaged.load(Ordering::Relaxed) {
+            return self.move_mark(tx, &mut newest);
+        }
         let too_many = newest.len().saturating_sub(self.in_memory_max);
         let folding = newest.next(too_many.min(FOLD_MAX));
-        if !folding.is_empty() && !self.is_damaged.load(Ordering::Relaxed) {
-            write(tx, &folding).inspect_err(|error| {
-                if is_corrupt(error) {
-                    tracing::error!(%error, "event ids cannot be written into their index, and stay in memory; look over the file with `larkspur store check`");
-                    self.is_damaged.store(true, Ordering::Relaxed);
-                }
-            })?;
+        if !folding.is_empty() {
+            write(tx, &folding).inspect_err(|error| self.note(error))?;
             newest.fold(folding);
         }
         self.move_mark(tx, &mut newest)
     }
 
+    /// When the index is damaged, all ids stay in memory from now on.
+    fn note(&self, error: &rusqlite::Error) {
+        if is_corrupt(error) && !self.is_damaged.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "event ids cannot be written into their index, and stay in memory; look over the file with `larkspur store check`");
+        }
+    }
+
     /// Writes all to the file, so that the next start has none to read.
     pub(crate) fn close(&self, connection: &mut Connection) -> rusqlite::Result<()> {
         self.fold_down_to(connection, 0)?;
+        if self.is_damaged.load(Ordering::Relaxed) {
+            // The next start has to read them.
+            return Ok(());
+        }
         connection.execute(MOVE_MARK_TO_END, []).map(drop)
     }
 
     fn fold_down_to(&self, connection: &mut Connection, in_memory_max: usize) -> rusqlite::Result<()> {
         let mut newest = self.newest();
         let too_many = newest.len().saturating_sub(in_memory_max);
-        if too_many == 0 {
+        if too_many == 0 || self.is_damaged.load(Ordering::Relaxed) {
             return Ok(());
         }
         let tx = connection.transaction()?;

@@ -164,10 +164,6 @@ mod tests {
     struct Nothing;
 
     impl Job for Nothing {
-        fn is_repeatable(&self) -> bool {
-            false
-        }
-
         fn run(&mut self, _: &Transaction<'_>) -> bool {
             true
         }

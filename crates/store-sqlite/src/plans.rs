@@ -18,7 +18,7 @@ use crate::queue::{
     BACKLOG, DEAD_COUNT, DUE, FRESH_BACKLOG, FRESH_COUNT, HOLD_SUCCESSORS, LEASE, LEASED, LEASES, LOOK_AT,
     LOOK_AT_BOTH, NEXT_DUE, NEXT_LATER, PENDING_COUNT, RELEASE, RELEASE_ONE, RESEND,
 };
-use crate::registry::{BINDING, BINDINGS, END_APP_DELIVERIES};
+use crate::registry::{BINDING, BINDINGS, END_DELIVERY, PENDING_OF_APP};
 use crate::settle::{ADD_ATTEMPT, FORGET_ATTEMPT, LINK_ATTEMPT, RELEASE_NEXT, SETTLE, SETTLE_FIRST};
 use crate::{Options, open};
 
@@ -107,16 +107,17 @@ fn the_queue_finds_its_rows_by_index() {
         (RESEND, DELIVERY_ID),
         (
             RESEND,
-            "INDEX delivery_in_order (app_id=? AND order_key=? AND event_seq<?)",
+            "INDEX delivery_in_order (app_id=? AND order_key=? AND (event_seq,id)<(?,?))",
         ),
         (HOLD_SUCCESSORS, DELIVERY_ID),
         (
             HOLD_SUCCESSORS,
-            "INDEX delivery_in_order (app_id=? AND order_key=? AND event_seq>?)",
+            "INDEX delivery_in_order (app_id=? AND order_key=? AND (event_seq,id)>(?,?))",
         ),
         (PENDING_COUNT, "INDEX delivery_due"),
         (DEAD_COUNT, "INDEX delivery_dead"),
-        (END_APP_DELIVERIES, "COVERING INDEX delivery_due (app_id=?)"),
+        (PENDING_OF_APP, "COVERING INDEX delivery_due (app_id=?)"),
+        (END_DELIVERY, DELIVERY_ID),
         (BINDING, "PRIMARY KEY (kind=? AND id=?)"),
         (BINDINGS, "PRIMARY KEY"),
     ];

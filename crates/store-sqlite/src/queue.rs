@@ -55,14 +55,15 @@ pub(crate) const RELEASE_ONE: &str = "UPDATE delivery SET leased = 0, due_at = ?
 // By the primary key, and delivery_in_order: one that has a pending predecessor waits for it.
 pub(crate) const RESEND: &str = "UPDATE delivery SET state = 0, generation = generation + 1, due_at = CASE \
      WHEN order_key IS NOT NULL AND EXISTS (SELECT 1 FROM delivery AS p WHERE p.state = 0 \
-         AND p.app_id = delivery.app_id AND p.order_key = delivery.order_key AND p.event_seq < delivery.event_seq) \
+         AND p.app_id = delivery.app_id AND p.order_key = delivery.order_key \
+         AND (p.event_seq, p.id) < (delivery.event_seq, delivery.id)) \
      THEN ?3 ELSE ?2 END \
      WHERE id = ?1 AND leased = 0 AND NOT (state = 0 AND due_at = ?3) AND (?4 OR state <> 1)";
 // By the primary key and delivery_in_order: its successors wait for it again, unless they are on their way.
 pub(crate) const HOLD_SUCCESSORS: &str = "UPDATE delivery SET due_at = ?2 WHERE leased = 0 AND id IN (\
      SELECT later.id FROM delivery AS first JOIN delivery AS later \
      ON later.state = 0 AND later.app_id = first.app_id AND later.order_key = first.order_key \
-     AND later.event_seq > first.event_seq WHERE first.id = ?1)";
+     AND (later.event_seq, later.id) > (first.event_seq, first.id) WHERE first.id = ?1)";
 // By delivery_due.
 pub(crate) const PENDING_COUNT: &str = "SELECT count(*) FROM delivery WHERE state = 0 AND leased < 2";
 // By the primary key.
@@ -93,10 +94,19 @@ fn claim_due(
     let Lease { now, until } = lease;
     let app_id = want.app_id.as_str();
     let limit = want.limit.min(LIMIT_MAX);
+    if damaged.has_app(&want.app_id) {
+        return Ok(Claimed {
+            app_id: want.app_id.clone(),
+            claims: Vec::new(),
+            next_due: None,
+        });
+    }
+    let of_app = |error: &StoreError| damaged.note_app(&want.app_id, error);
     // What is damaged stays due, and is found each time.
     let look_at = limit + damaged.deliveries();
     let read_id = |row: &Row<'_>| read_delivery_id(row, 0);
-    let mut due = all(tx, CLAIMING, DUE, params![app_id, now.0, look_at], read_id)?;
+    let due = all(tx, CLAIMING, DUE, params![app_id, now.0, look_at], read_id);
+    let mut due = due.inspect_err(of_app)?;
     let (n_due, mut are_more) = (due.len(), due.len() == look_at as usize);
     due.retain(|id| !damaged.has(*id));
     let are_damaged = due.len() < n_due;
@@ -117,10 +127,11 @@ fn claim_due(
         }
     }
     let next_due = match (are_damaged, are_more) {
-        (false, _) => read_next_due(tx, NEXT_DUE, params![app_id])?,
-        (true, true) => Some(now),
-        (true, false) => read_next_due(tx, NEXT_LATER, params![app_id, now.0])?,
+        (false, _) => read_next_due(tx, NEXT_DUE, params![app_id]),
+        (true, true) => Ok(Some(now)),
+        (true, false) => read_next_due(tx, NEXT_LATER, params![app_id, now.0]),
     };
+    let next_due = next_due.inspect_err(of_app)?;
     Ok(Claimed {
         app_id: want.app_id.clone(),
         claims,
@@ -167,16 +178,16 @@ fn read_next_due(
 /// Frees what is leased. What is damaged stays as it is, and is left alone.
 fn release(tx: &Transaction<'_>, damaged: &Damaged, now: TimestampMs) -> Result<u64, StoreError> {
     let leases = || all(tx, RELEASING, LEASES, [], |row| read_delivery_id(row, 0));
-    if damaged.deliveries() == 0 {
-        let released = execute(tx, RELEASING, RELEASE, [now.0]);
-        let look_over = |_: &StoreError| damaged.look_over(leases().unwrap_or_default(), |id| look_at(tx, id));
-        return released.inspect_err(look_over).map(|rows| rows as u64);
-    }
-    let one = |sum, id: DeliveryId| {
-        let released = execute(tx, RELEASING, RELEASE_ONE, params![now.0, id.0.to_be_bytes()]);
-        Ok(sum + released.inspect_err(|error| damaged.note(id, error))? as u64)
+    let released = if damaged.deliveries() == 0 {
+        execute(tx, RELEASING, RELEASE, [now.0]).map(|rows| rows as u64)
+    } else {
+        let one = |sum, id: DeliveryId| {
+            let released = execute(tx, RELEASING, RELEASE_ONE, params![now.0, id.0.to_be_bytes()]);
+            Ok(sum + released.inspect_err(|error| damaged.note(id, error))? as u64)
+        };
+        leases()?.into_iter().filter(|id| !damaged.has(*id)).try_fold(0, one)
     };
-    leases()?.into_iter().filter(|id| !damaged.has(*id)).try_fold(0, one)
+    released.inspect_err(|_| damaged.look_over(leases().unwrap_or_default(), |id| look_at(tx, id)))
 }
 
 /// A due time that will come.
@@ -198,7 +209,7 @@ impl SqliteStore {
             };
             ids.iter().try_fold(0, one)
         };
-        self.writer.write_in(Lane::First, DOING, resend).await
+        self.writer.write(DOING, resend).await
     }
 }
 
@@ -231,14 +242,19 @@ impl DeliveryQueue for SqliteStore {
         let damaged = Arc::clone(&self.damaged);
         let settle = move |tx: &Transaction<'_>| {
             let mut settling = Settling::new(tx)?;
-            let ids = || settlements.iter().map(|settlement| settlement.delivery);
-            settlements
-                .iter()
-                .filter(|settlement| !damaged.has(settlement.delivery))
-                .try_for_each(|settlement| settling.settle(settlement))
-                .inspect_err(|_| damaged.look_over(ids(), |id| look_at(tx, id)))
+            for settlement in settlements.iter().filter(|one| !damaged.has(one.delivery)) {
+                settling.settle(settlement).inspect_err(|error| {
+                    let known = damaged.count();
+                    damaged.look_over(settlements.iter().map(|one| one.delivery), |id| look_at(tx, id));
+                    if damaged.count() == known {
+                        // It can be read, and yet not be settled: an index that has it is damaged.
+                        damaged.note(settlement.delivery, error);
+                    }
+                })?;
+            }
+            Ok(())
         };
-        self.writer.write_in(Lane::First, SETTLING, settle).await
+        self.writer.write(SETTLING, settle).await
     }
 
     async fn claim(
@@ -258,7 +274,7 @@ impl DeliveryQueue for SqliteStore {
             let one = |want| claim_due(tx, &damaged, want, lease, &mut bytes_left);
             wants.iter().map(one).collect()
         };
-        self.writer.write_in(Lane::First, CLAIMING, claim).await
+        self.writer.write(CLAIMING, claim).await
     }
 
     async fn resend(&self, ids: Vec<DeliveryId>, due_at: TimestampMs) -> Result<u64, StoreError> {
@@ -301,12 +317,19 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn release_leases(&self, now: TimestampMs) -> Result<u64, StoreError> {
-        let (fresh, damaged) = (Arc::clone(&self.fresh), Arc::clone(&self.damaged));
-        let release = move |tx: &Transaction<'_>| {
-            fresh.gather(tx, &damaged)?;
-            release(tx, &damaged, now)
-        };
-        self.writer.write_in(Lane::First, RELEASING, release).await
+        loop {
+            let (fresh, damaged) = (Arc::clone(&self.fresh), Arc::clone(&self.damaged));
+            let known = damaged.count();
+            let release = move |tx: &Transaction<'_>| {
+                fresh.gather(tx, &damaged)?;
+                release(tx, &damaged, now)
+            };
+            match self.writer.write(RELEASING, release).await {
+                // Another try leaves out what this one has found.
+                Err(_) if self.damaged.count() > known => {}
+                released => return released,
+            }
+        }
     }
 
     async fn depth(&self) -> Result<Depth, StoreError> {

@@ -9,8 +9,9 @@ use larkspur_store::{
 use larkspur_wire::{AppId, TimestampMs};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use crate::lanes::Lane;
-use crate::row::{DEAD, corrupt, parsed, read_app, write_app};
+use crate::damage::Damaged;
+use crate::queue::look_at;
+use crate::row::{DEAD, corrupt, parsed, read_app, read_delivery_id, write_app};
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
@@ -21,9 +22,11 @@ const DELETE_APP: &str = "DELETE FROM app WHERE id = ?1";
 // Scans: apps are deleted rarely, and bindings of one app are not asked for elsewhere.
 const DELETE_APP_BINDINGS: &str = "DELETE FROM binding WHERE app_id = ?1";
 const DELETE_APP_RESOURCES: &str = "DELETE FROM resource_subscription WHERE app_id = ?1";
-// By delivery_due, which has no fresh leases, and the primary key.
-pub(crate) const END_APP_DELIVERIES: &str = "UPDATE delivery SET state = ?2, leased = 0 WHERE id IN (\
-     SELECT id FROM delivery WHERE state = 0 AND leased < 2 AND app_id = ?1 LIMIT ?3)";
+// By delivery_due, which has no fresh leases.
+pub(crate) const PENDING_OF_APP: &str =
+    "SELECT id FROM delivery WHERE state = 0 AND leased < 2 AND app_id = ?1 LIMIT ?2";
+// By the primary key.
+pub(crate) const END_DELIVERY: &str = "UPDATE delivery SET state = ?2, leased = 0 WHERE id = ?1";
 
 /// So many deliveries of an app that is deleted are given up in one transaction, so that others need not wait for a
 /// million.
@@ -94,6 +97,23 @@ fn read_binding(row: &Row<'_>) -> Result<Binding, StoreError> {
     })
 }
 
+/// Gives up some of what waits for an app that was deleted. Answers how many those are.
+fn end_deliveries(tx: &Transaction<'_>, damaged: &Damaged, app_id: &AppId) -> Result<usize, StoreError> {
+    const DOING: &str = "give up deliveries";
+    let limit = END_STEP + damaged.deliveries();
+    let read = |row: &Row<'_>| read_delivery_id(row, 0);
+    let pending = all(tx, DOING, PENDING_OF_APP, params![app_id.as_str(), limit], read)?;
+    let mut n_ended = 0;
+    for id in pending.iter().filter(|id| !damaged.has(**id)).take(END_STEP as usize) {
+        execute(tx, DOING, END_DELIVERY, params![id.0.to_be_bytes(), DEAD]).inspect_err(|error| {
+            damaged.note(*id, error);
+            damaged.look_over(pending.iter().copied(), |id| look_at(tx, id));
+        })?;
+        n_ended += 1;
+    }
+    Ok(n_ended)
+}
+
 #[async_trait]
 impl Registry for SqliteStore {
     async fn apps(&self) -> Result<Vec<App>, StoreError> {
@@ -115,21 +135,25 @@ impl Registry for SqliteStore {
 
     async fn delete_app(&self, id: &AppId) -> Result<bool, StoreError> {
         const DOING: &str = "delete an app";
+        let app_id = id.clone();
+        let delete = move |tx: &Transaction<'_>| {
+            execute(tx, DOING, DELETE_APP_BINDINGS, [app_id.as_str()])?;
+            execute(tx, DOING, DELETE_APP_RESOURCES, [app_id.as_str()])?;
+            execute(tx, DOING, DELETE_APP, [app_id.as_str()]).map(|rows| rows > 0)
+        };
+        let deleted = self.writer.write(DOING, delete).await?;
+        // What a crash leaves of these is claimed, and given up because there is no such app.
         loop {
-            let (id, fresh, damaged) = (id.clone(), Arc::clone(&self.fresh), Arc::clone(&self.damaged));
-            let delete = move |tx: &Transaction<'_>| {
+            let (app_id, fresh, damaged) = (id.clone(), Arc::clone(&self.fresh), Arc::clone(&self.damaged));
+            let known = damaged.count();
+            let end = move |tx: &Transaction<'_>| {
                 fresh.gather(tx, &damaged)?;
-                let ended = execute(tx, DOING, END_APP_DELIVERIES, params![id.as_str(), DEAD, END_STEP])?;
-                if ended == END_STEP as usize {
-                    return Ok(None);
-                }
-                execute(tx, DOING, DELETE_APP_BINDINGS, [id.as_str()])?;
-                execute(tx, DOING, DELETE_APP_RESOURCES, [id.as_str()])?;
-                let deleted = execute(tx, DOING, DELETE_APP, [id.as_str()])?;
-                Ok(Some(deleted > 0))
+                end_deliveries(tx, &damaged, &app_id)
             };
-            if let Some(deleted) = self.writer.write_in(Lane::First, DOING, delete).await? {
-                return Ok(deleted);
+            match self.writer.write(DOING, end).await {
+                Err(_) if self.damaged.count() > known => {}
+                Ok(ended) if ended < END_STEP as usize => return Ok(deleted),
+                ended => drop(ended?),
             }
         }
     }
@@ -246,7 +270,7 @@ impl Registry for SqliteStore {
         let name = name.to_owned();
         self.writer
             .write(DOING, move |tx| {
-                execute(tx, DOING, DELETE_TOKEN, [name]).map(|rows| rows > 0)
+                execute(tx, DOING, DELETE_TOKEN, [&name]).map(|rows| rows > 0)
             })
             .await
     }

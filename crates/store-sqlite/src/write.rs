@@ -88,30 +88,19 @@ impl Writer {
     pub(crate) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        let mut work = Some(work);
-        // It is run once, since it is not repeatable.
-        let once = move |tx: &Transaction<'_>| work.take().map_or(Err(StoreError::Closed), |work| work(tx));
-        self.push(Lane::First, doing, false, once).await
+        self.write_in(Lane::First, doing, work).await
     }
 
-    /// Runs a write that may be run again in the lane it belongs to, and answers when it is on disk. Those that come
-    /// together need no savepoints, which is cheaper.
-    pub(crate) async fn write_in<T, F>(&self, lane: Lane, doing: &'static str, work: F) -> Result<T, StoreError>
+    /// Runs a write in the lane it belongs to, and answers when it is on disk. It is run again after its writes were
+    /// undone because of another one.
+    pub(crate) async fn write_in<T, F>(&self, lane: Lane, doing: &'static str, run: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.push(lane, doing, true, work).await
-    }
-
-    async fn push<T, F>(&self, lane: Lane, doing: &'static str, is_repeatable: bool, run: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    {
-        let (work, answer) = Work::new(doing, is_repeatable, run);
+        let (work, answer) = Work::new(doing, run);
         self.lanes.push(lane, Box::new(work))?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }

@@ -15,8 +15,9 @@ const WAIT_MAX: Duration = Duration::from_millis(250);
 /// A request that holds so many places waits for no more: what it waits for may be what it holds.
 const WAITING_MAX: usize = 1_024;
 
-/// Places in memory for deliveries that are being accepted. Dropped with some left, because the producer went away or the
-/// store failed, it gives them back; what was stored all the same is pushed when its lease has run out.
+/// Places in memory for deliveries that are being accepted. Dropped with some left, because the producer went away
+/// before anything was stored or because the store failed, it gives them back; what was stored all the same is pushed when
+/// its lease has run out.
 pub(super) struct Places {
     engine: Engine,
     reserved: Vec<AppId>,

@@ -1,7 +1,7 @@
 //! Looking up names: on threads of their own, a few for each name.
 //!
 //! A look-up cannot be broken off, and a name server that does not answer keeps each for half a minute. All of them share
-//! the process's threads with whoever reads the store; so one name gets few, and the others do not notice.
+//! the process's threads with whoever reads the store; so one name gets few, and all names together not too many.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,12 +12,26 @@ use tokio::sync::Semaphore;
 
 /// Look-ups of one name under way at once, those that nobody waits for any more among them.
 const PER_NAME_MAX: usize = 4;
+/// Look-ups of all names under way at once: a quarter of the threads there may be.
+const ALL_MAX: usize = 128;
 /// With more names than this, those that nobody looks up at the moment are forgotten.
 const NAMES_MAX: usize = 1_000;
 
 /// The look-ups under way, by name.
-#[derive(Debug, Default)]
-pub(super) struct Lookups(Mutex<HashMap<String, Arc<Semaphore>>>);
+#[derive(Debug)]
+pub(super) struct Lookups {
+    by_name: Mutex<HashMap<String, Arc<Semaphore>>>,
+    all: Arc<Semaphore>,
+}
+
+impl Default for Lookups {
+    fn default() -> Self {
+        Self {
+            by_name: Mutex::default(),
+            all: Arc::new(Semaphore::new(ALL_MAX)),
+        }
+    }
+}
 
 impl Lookups {
     /// The addresses of a name.
@@ -33,17 +47,18 @@ impl Lookups {
         host: &str,
         look_up: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let permit = self.of(host).acquire_owned().await.map_err(io::Error::other)?;
+        let of_name = self.of(host).acquire_owned().await.map_err(io::Error::other)?;
+        let of_all = Arc::clone(&self.all).acquire_owned().await.map_err(io::Error::other)?;
         let look_up = move || {
             let found = look_up();
-            drop(permit);
+            drop((of_name, of_all));
             found
         };
         tokio::task::spawn_blocking(look_up).await.map_err(io::Error::other)?
     }
 
     fn of(&self, host: &str) -> Arc<Semaphore> {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
         if names.len() >= NAMES_MAX {
             names.retain(|_, lookups| lookups.available_permits() < PER_NAME_MAX);
         }

@@ -16,7 +16,7 @@ const FAILURES_MAX: u32 = 100;
 /// How many a second then.
 const AILING_PER_SECOND: u32 = 20;
 
-/// After so many an app that gets one at a time has its queue taken, where others need the memory.
+/// An app that fails so often in a row and is pushed one at a time has no queue where others need the memory.
 const SHED_FAILURES: u32 = 3;
 
 /// An app that takes so many in a quarter of a second is waited for in any case.
@@ -118,6 +118,7 @@ impl<T> Lane<T> {
             Room::Nothing => 0,
             _ if self.limits.paused => 0,
             Room::One => 1,
+            Room::Slots if self.hardly_goes() => 1,
             _ if self.is_ailing() || self.bytes >= LANE_BYTES_MAX => 1,
             _ if self.limits.per_second.is_some() => self.in_flight_max(),
             Room::Queues if !self.window.is_narrow(max) => max + QUEUE_MAX,
@@ -203,13 +204,17 @@ impl<T> Lane<T> {
         (self.queue.drain(..).map(|(delivery, _)| delivery).collect(), bytes)
     }
 
-    /// Whether its queue is better on disk: nothing of it goes soon, and others need the memory.
-    pub(super) fn is_to_shed(&self, room: Room) -> bool {
-        let hardly_goes = self.failures >= SHED_FAILURES && self.in_flight_max() <= 1;
-        !self.queue.is_empty() && (self.limits.paused || (hardly_goes && room != Room::Queues))
+    /// Whether it fails, and is pushed one at a time for that.
+    fn hardly_goes(&self) -> bool {
+        self.failures >= SHED_FAILURES && self.in_flight_max() <= 1
     }
 
-    /// What is reserved before a pause is still pushed, one at a time.
+    /// Whether its queue is better on disk: nothing of it goes soon, and others need the memory.
+    pub(super) fn is_to_shed(&self, room: Room) -> bool {
+        !self.queue.is_empty() && (self.limits.paused || (self.hardly_goes() && room != Room::Queues))
+    }
+
+    /// Whether one more may be pushed. Of what was being accepted as the app was paused, one still is.
     fn has_slot(&self) -> bool {
         self.in_flight < self.in_flight_max().max(1)
     }

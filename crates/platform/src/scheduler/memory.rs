@@ -42,6 +42,7 @@ impl Memory {
     pub(super) fn fill(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.is_heavy |= self.bytes >= BYTES_MAX;
+        self.is_over |= self.bytes >= 2 * BYTES_MAX;
     }
 
     pub(super) fn release(&mut self, n: usize, bytes: usize) {

@@ -205,7 +205,7 @@ fn sessions(text: &mut Exposition, server: &Server) {
 fn clock(text: &mut Exposition, server: &Server) {
     text.counter(
         "larkspur_clock_set_back_total",
-        "Times the clock was found a second or more earlier than before.",
+        "Times the clock was found set back by a second or more.",
         server.engine.counters().clock_set_back,
     );
 }

@@ -12,7 +12,6 @@ use super::place::{Place, Span};
 use super::select::Select;
 use crate::damage::Damaged;
 use crate::ids::{ID_OF, Ids};
-use crate::lanes::Lane;
 use crate::write::execute;
 use crate::{SqliteStore, failed};
 
@@ -193,9 +192,16 @@ pub(super) async fn trim(store: &SqliteStore, trim: &Trim) -> Result<Trimmed, St
             ..Trimmed::default()
         });
     }
-    let (ids, damaged) = (Arc::clone(&store.ids), Arc::clone(&store.damaged));
-    store
-        .writer
-        .write_in(Lane::First, DOING, move |tx| delete(tx, &ids, &damaged, &step, &trim))
-        .await
+    let step = Arc::new(step);
+    loop {
+        let (ids, damaged) = (Arc::clone(&store.ids), Arc::clone(&store.damaged));
+        let (step, trim) = (Arc::clone(&step), trim.clone());
+        let known = damaged.count();
+        let delete = move |tx: &Transaction<'_>| delete(tx, &ids, &damaged, &step, &trim);
+        match store.writer.write(DOING, delete).await {
+            // Another try leaves out what this one has found.
+            Err(_) if store.damaged.count() > known => {}
+            deleted => return deleted,
+        }
+    }
 }

@@ -6,9 +6,7 @@ use tokio::sync::oneshot;
 
 /// A write that waits. It is answered after the commit that carried it.
 pub(crate) trait Job: Send {
-    /// Whether it may be run again after its writes were undone.
-    fn is_repeatable(&self) -> bool;
-    /// Answers whether its writes are to be kept.
+    /// Answers whether its writes are to be kept. It is run again after they were undone.
     fn run(&mut self, transaction: &Transaction<'_>) -> bool;
     fn answer(self: Box<Self>, committed: Result<(), &rusqlite::Error>);
 }
@@ -16,7 +14,6 @@ pub(crate) trait Job: Send {
 /// A write and who waits for it.
 pub(super) struct Work<T, F> {
     doing: &'static str,
-    is_repeatable: bool,
     run: F,
     done: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
@@ -27,15 +24,10 @@ where
     F: FnMut(&Transaction<'_>) -> Result<T, StoreError>,
 {
     /// A write, and where its answer comes.
-    pub(super) fn new(
-        doing: &'static str,
-        is_repeatable: bool,
-        run: F,
-    ) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
+    pub(super) fn new(doing: &'static str, run: F) -> (Self, oneshot::Receiver<Result<T, StoreError>>) {
         let (reply, answer) = oneshot::channel();
         let work = Self {
             doing,
-            is_repeatable,
             run,
             done: None,
             reply,
@@ -48,10 +40,6 @@ impl<T: Send, F> Job for Work<T, F>
 where
     F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send,
 {
-    fn is_repeatable(&self) -> bool {
-        self.is_repeatable
-    }
-
     fn run(&mut self, transaction: &Transaction<'_>) -> bool {
         let done = (self.run)(transaction);
         let ok = done.is_ok();

@@ -168,3 +168,23 @@ fn lanes_that_payloads_left_no_room_for_are_claimed_though_queues_have_none_yet(
     assert!(scheduler.eases());
     assert_eq!(scheduler.claims(at), [(app(99), LIMITS.in_flight)]);
 }
+
+#[test]
+fn an_app_in_trouble_claims_one_at_a_time_while_memory_is_full_and_sheds_nothing_of_it() {
+    let (mut scheduler, to, at) = (scheduler(), app(99), now(AT.0, 0));
+    for n in 0..4 {
+        publish(&mut scheduler, &to, n, at).unwrap();
+    }
+    for _ in 0..4 {
+        scheduler.ended(&to, 1, Ending::Strained, at);
+    }
+    crowd(&mut scheduler, 0, at);
+    scheduler.due(&to, AT, at);
+    for _ in 0..10 {
+        assert_eq!(scheduler.claims(at), [(to.clone(), 1)]);
+        assert_eq!(scheduler.claimed(&to, 1, vec![(7, 1)], Some(AT), at), [7]);
+        assert_eq!(scheduler.claims(at), []);
+        scheduler.ended(&to, 1, Ending::Strained, at);
+        assert_eq!(scheduler.shed(), [0; 0]);
+    }
+}
