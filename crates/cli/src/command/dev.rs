@@ -40,7 +40,7 @@ pub(crate) struct Dev {
     /// The folder for the data.
     #[arg(long, value_name = "DIR", default_value = home::NAME)]
     data_dir: PathBuf,
-    /// Publish the five events of the official samples every few seconds, to built-in subscribers.
+    /// Publish the events of the official samples in turn, one type every three seconds, to built-in subscribers.
     #[arg(long)]
     demo: bool,
 }

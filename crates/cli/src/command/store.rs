@@ -19,7 +19,8 @@ const AFTER_HELP: &str = "\
 Examples:
   larkspur store check                     the database that larkspur.toml names, while the platform is stopped
   larkspur store check backup.db
-  larkspur store backup backup.db          of a running platform as well, which goes on meanwhile";
+  larkspur store backup backup.db
+  larkspur store backup backup.db --url https://events.example.com    of a platform that runs, and goes on meanwhile";
 
 /// Look over the database of a platform, and back it up.
 #[derive(Subcommand)]

@@ -1,4 +1,4 @@
-//! `--demo`: the five events of the official samples, published every few seconds to typed handlers in this process.
+//! `--demo`: the five events of the official samples, published in turn to typed handlers in this process.
 
 use std::time::Duration;
 
