@@ -69,6 +69,12 @@ impl Flights {
     ) -> Vec<Leased> {
         let mut scheduler = self.scheduler();
         let start = scheduler.claimed(app, wanted, found, next_due, now);
+        self.follow(scheduler);
+        start
+    }
+
+    /// Does what a change asks for: forgets what memory let go of, and wakes who waits for room.
+    fn follow(&self, mut scheduler: MutexGuard<'_, Scheduler<Leased>>) {
         let (eases, shed) = (scheduler.eases(), scheduler.shed());
         drop(scheduler);
         for leased in shed {
@@ -77,7 +83,6 @@ impl Flights {
         if eases {
             self.eased.notify_waiters();
         }
-        start
     }
 
     /// Changes lanes, and rings when something is to be claimed at another time than was known.
@@ -85,16 +90,10 @@ impl Flights {
         let mut scheduler = self.scheduler();
         let before = scheduler.wake();
         let changed = change(&mut scheduler);
-        let (is_news, eases, shed) = (scheduler.wake() != before, scheduler.eases(), scheduler.shed());
-        drop(scheduler);
-        for leased in shed {
-            self.leave(leased.id);
-        }
+        let is_news = scheduler.wake() != before;
+        self.follow(scheduler);
         if is_news {
             self.due.notify_one();
-        }
-        if eases {
-            self.eased.notify_waiters();
         }
         changed
     }

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use larkspur_store::StoreError;
+use rusqlite::Transaction;
 
 pub use check::{Report, check};
 pub use copy::{BackupError, backup};
@@ -102,6 +103,21 @@ impl SqliteStore {
         self.closing.store(true, Ordering::Relaxed);
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    /// Writes what `make` makes, and tries again as long as a try finds what is damaged: the next one leaves that out.
+    async fn write_past_damage<T, F>(&self, doing: &'static str, make: impl Fn() -> F + Send) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        loop {
+            let known = self.damaged.count();
+            match self.writer.write(doing, make()).await {
+                Err(_) if self.damaged.count() > known => {}
+                written => return written,
+            }
+        }
     }
 
     /// How many transactions carried how many writes.

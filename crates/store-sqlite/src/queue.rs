@@ -317,19 +317,14 @@ impl DeliveryQueue for SqliteStore {
     }
 
     async fn release_leases(&self, now: TimestampMs) -> Result<u64, StoreError> {
-        loop {
+        let make = || {
             let (fresh, damaged) = (Arc::clone(&self.fresh), Arc::clone(&self.damaged));
-            let known = damaged.count();
-            let release = move |tx: &Transaction<'_>| {
+            move |tx: &Transaction<'_>| {
                 fresh.gather(tx, &damaged)?;
                 release(tx, &damaged, now)
-            };
-            match self.writer.write(RELEASING, release).await {
-                // Another try leaves out what this one has found.
-                Err(_) if self.damaged.count() > known => {}
-                released => return released,
             }
-        }
+        };
+        self.write_past_damage(RELEASING, make).await
     }
 
     async fn depth(&self) -> Result<Depth, StoreError> {

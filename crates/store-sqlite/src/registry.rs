@@ -143,19 +143,15 @@ impl Registry for SqliteStore {
         };
         let deleted = self.writer.write(DOING, delete).await?;
         // What a crash leaves of these is claimed, and given up because there is no such app.
-        loop {
+        let make = || {
             let (app_id, fresh, damaged) = (id.clone(), Arc::clone(&self.fresh), Arc::clone(&self.damaged));
-            let known = damaged.count();
-            let end = move |tx: &Transaction<'_>| {
+            move |tx: &Transaction<'_>| {
                 fresh.gather(tx, &damaged)?;
                 end_deliveries(tx, &damaged, &app_id)
-            };
-            match self.writer.write(DOING, end).await {
-                Err(_) if self.damaged.count() > known => {}
-                Ok(ended) if ended < END_STEP as usize => return Ok(deleted),
-                ended => drop(ended?),
             }
-        }
+        };
+        while self.write_past_damage(DOING, make).await? == END_STEP as usize {}
+        Ok(deleted)
     }
 
     async fn binding(&self, key: &BindingKey) -> Result<Option<AppId>, StoreError> {

@@ -18,15 +18,11 @@ use crate::until;
 
 const MIB: usize = 1024 * 1024;
 /// The platform's deadline for a push, and as much again for a machine that is busy.
-const DEADLINE_MS: u64 = 2 * 3_000;
+const DEADLINE: Duration = Duration::from_secs(2 * 3);
 /// What all of it together may cost, the queue of thousands included; one answer alone would be 400 MiB.
 const MEMORY_MIB_MAX: u64 = 96;
 /// What others may wait for their events; a slot that is held by somebody else's deadline would cost 3 s.
 const OTHERS_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Others publish this many events, one after the other.
-const OTHERS_EVENTS: usize = 50;
-/// So many of them may come later, since this machine stood still; slots that are held would cost many of them 3 s.
-const OTHERS_LATE_MAX: usize = 4;
 
 /// The longest time for which this machine stood still.
 struct Standstill(Arc<AtomicU64>);
@@ -50,8 +46,8 @@ impl Standstill {
         Self(longest)
     }
 
-    fn longest_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -134,10 +130,9 @@ async fn a_byte_of_the_head_a_second(mut stream: TcpStream) -> std::io::Result<(
     Ok(())
 }
 
-/// Answers after half a minute, unless the platform has hung up before. A machine that stands still for a few seconds
-/// does not bring that and the platform's deadline together.
-async fn half_a_minute(mut stream: TcpStream) -> std::io::Result<()> {
-    if let Ok(hung_up) = timeout(Duration::from_secs(30), stream.read_u8()).await {
+/// Answers after five seconds, unless the platform has hung up before.
+async fn five_seconds(mut stream: TcpStream) -> std::io::Result<()> {
+    if let Ok(hung_up) = timeout(Duration::from_secs(5), stream.read_u8()).await {
         return hung_up.map(drop);
     }
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await
@@ -168,12 +163,9 @@ async fn first_attempt(api: &Api, id: &str) -> Value {
 
 /// Holds an attempt to the bounds; answers whether it came out as it should, and not as a deadline that was missed
 /// because this machine is busy.
-fn is_expected(name: &str, attempt: &Value, outcome: Result<u16, &str>, stood_ms: u64) -> bool {
-    let took_ms = attempt["took_ms"].as_u64().unwrap();
-    assert!(
-        took_ms < DEADLINE_MS + stood_ms,
-        "{name}: {attempt}, stood {stood_ms} ms"
-    );
+fn is_expected(name: &str, attempt: &Value, outcome: Result<u16, &str>, stood: Duration) -> bool {
+    let took = Duration::from_millis(attempt["took_ms"].as_u64().unwrap());
+    assert!(took < DEADLINE + stood, "{name}: {attempt}, stood {stood:?}");
     assert!(attempt["answer"].as_str().unwrap().len() <= 64 * 1024, "{name}");
     let error = attempt["error"].as_str();
     let expected = match outcome {
@@ -213,7 +205,7 @@ async fn hostile_answers_cost_neither_memory_nor_time_nor_other_apps() {
         ("redirect", endpoint(redirect).await, 30, Err("status 307")),
         (
             "late",
-            endpoint(half_a_minute).await,
+            endpoint(five_seconds).await,
             4_000,
             Err("no answer within 3000 ms"),
         ),
@@ -229,23 +221,25 @@ async fn hostile_answers_cost_neither_memory_nor_time_nor_other_apps() {
         let app = api.create_app(name, url).await;
         published.push((name, publish(api, &app, name, *n_events).await, outcome));
     }
-    let mut waits = Vec::new();
-    for n in 0..OTHERS_EVENTS {
+    let mut longest = Duration::ZERO;
+    for n in 0..50 {
         let began = Instant::now();
         for id in publish(api, &good_app, &format!("good-{n}"), 1).await {
             until("others are served", async || good.took(&id)).await;
         }
-        waits.push(began.elapsed());
+        longest = longest.max(began.elapsed());
     }
-    waits.sort_unstable();
-    let longest = waits[OTHERS_EVENTS - 1 - OTHERS_LATE_MAX];
-    assert!(longest < OTHERS_WAIT_MAX, "another app waited: {waits:?}");
+    let stood = standstill.longest();
+    assert!(
+        longest < OTHERS_WAIT_MAX + stood,
+        "another app waited for {longest:?}, stood {stood:?}"
+    );
 
     for (name, ids, outcome) in published {
         let mut n_expected = 0;
         for id in &ids[..30] {
             let attempt = first_attempt(api, id).await;
-            n_expected += usize::from(is_expected(name, &attempt, *outcome, standstill.longest_ms()));
+            n_expected += usize::from(is_expected(name, &attempt, *outcome, standstill.longest()));
         }
         assert!(n_expected >= 20, "{name}: {n_expected} of 30");
     }

@@ -193,15 +193,10 @@ pub(super) async fn trim(store: &SqliteStore, trim: &Trim) -> Result<Trimmed, St
         });
     }
     let step = Arc::new(step);
-    loop {
+    let make = || {
         let (ids, damaged) = (Arc::clone(&store.ids), Arc::clone(&store.damaged));
         let (step, trim) = (Arc::clone(&step), trim.clone());
-        let known = damaged.count();
-        let delete = move |tx: &Transaction<'_>| delete(tx, &ids, &damaged, &step, &trim);
-        match store.writer.write(DOING, delete).await {
-            // Another try leaves out what this one has found.
-            Err(_) if store.damaged.count() > known => {}
-            deleted => return deleted,
-        }
-    }
+        move |tx: &Transaction<'_>| delete(tx, &ids, &damaged, &step, &trim)
+    };
+    store.write_past_damage(DOING, make).await
 }

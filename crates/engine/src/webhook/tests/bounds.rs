@@ -12,7 +12,7 @@ use super::receiver::{Receiver, raw};
 use super::{app, client, impatient, patient, post};
 
 /// Far more than the deadlines that are used up here, less than those that are not: this machine may be busy.
-const IN_TIME: Duration = Duration::from_secs(30);
+const IN_TIME: Duration = Duration::from_secs(15);
 
 const OK_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n";
 
