@@ -12,6 +12,7 @@ use larkspur_platform::{
 };
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, Start, StoreError};
 use larkspur_wire::{AppId, EventId, TimestampMs};
+use tokio::task::yield_now;
 
 use crate::activity::Activity;
 use crate::counters::{add, count};
@@ -23,6 +24,9 @@ use answer::explanations;
 use places::Places;
 
 pub use answer::{ExplainedVerdict, Explanation, Published, PublishedDelivery};
+
+/// So many deliveries of a batch are begun before what was begun goes on. Most events have no more than one wave.
+const WAVE: usize = 8;
 
 /// One event of a batch, planned and handed over to be stored.
 struct Prepared {
@@ -71,17 +75,31 @@ impl Engine {
         let mut accepted = self.store().accept(events).await?.into_iter();
         places.handed_over();
         self.metrics().accepted_after.add(started.elapsed());
+        let mut leased = Vec::new();
         let finish = |one: Result<Prepared, PublishError>| {
             let one = one?;
             let accepted = accepted.next().unwrap_or(Accepted::Conflict);
-            self.finish(one, accepted)
+            self.finish(one, accepted, &mut leased)
         };
         let answers: Vec<_> = prepared.into_iter().map(finish).collect();
         add(
             &self.counts().events_refused,
             answers.iter().filter(|answer| answer.is_err()).count() as u64,
         );
+        self.begin(leased).await;
         Ok(answers)
+    }
+
+    /// Lets deliveries take their places, some at a time: what they have begun ends between, while its connections are
+    /// still in the processor's caches. The producer is answered after the last, so that one with many apps cannot
+    /// publish faster than they are pushed to.
+    async fn begin(&self, deliveries: Vec<Leased>) {
+        for (idx, leased) in deliveries.into_iter().enumerate() {
+            if idx > 0 && idx % WAVE == 0 {
+                yield_now().await;
+            }
+            self.enter(leased);
+        }
     }
 
     async fn prepare(
@@ -187,7 +205,8 @@ impl Engine {
         (event, one)
     }
 
-    fn finish(&self, one: Prepared, accepted: Accepted) -> Result<Published, PublishError> {
+    /// The answer for an event; what is to be pushed from memory goes to the others in `leased`.
+    fn finish(&self, one: Prepared, accepted: Accepted, leased: &mut Vec<Leased>) -> Result<Published, PublishError> {
         let Prepared {
             row,
             deliveries,
@@ -195,8 +214,8 @@ impl Engine {
             explanations,
         } = one;
         if accepted != Accepted::New {
-            let leased = deliveries.iter().filter(|one| one.start == Start::Leased);
-            leased.for_each(|one| self.give_back(&one.app_id));
+            let unused = deliveries.iter().filter(|one| one.start == Start::Leased);
+            unused.for_each(|one| self.give_back(&one.app_id));
         }
         let ids = |deliveries: &[NewDelivery]| deliveries.iter().map(|one| (one.id, one.app_id.clone())).collect();
         let (made, repeated) = match accepted {
@@ -233,7 +252,7 @@ impl Engine {
         });
         for delivery in deliveries {
             match delivery.start {
-                Start::Leased => self.enter(Leased::first(delivery, Arc::clone(&row))),
+                Start::Leased => leased.push(Leased::first(delivery, Arc::clone(&row))),
                 Start::Due | Start::InOrder { .. } => {
                     self.flights()
                         .due([(&delivery.app_id, row.accepted_at)], row.accepted_at);

@@ -101,7 +101,10 @@ impl Exchange {
             Reach::Anywhere => &self.anywhere,
         };
         let mut deadline = pin!(sleep(timeout));
-        let sent = before(deadline.as_mut(), client.send(endpoint, request)).await;
+        let sent = {
+            let sending = pin!(client.send(endpoint, request));
+            before(deadline.as_mut(), sending).await
+        };
         let (mut connection, response) = match sent {
             Some(sent) => sent.map_err(ExchangeError::Failed)?,
             None => return Err(ExchangeError::TimedOut { after: timeout }),
@@ -121,8 +124,9 @@ impl Exchange {
     }
 }
 
-/// What comes of it, or nothing when the deadline comes first.
-async fn before<T>(deadline: Pin<&mut Sleep>, what: impl Future<Output = T>) -> Option<T> {
+/// What comes of it, or nothing when the deadline comes first. It is borrowed, here and in [`Connection::until`], because
+/// an async function has room for a future that it is given twice, and thousands of pushes may be on their way.
+async fn before<T>(deadline: Pin<&mut Sleep>, what: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::select! {
         biased;
         done = what => Some(done),
@@ -182,7 +186,12 @@ impl Answer {
         let mut body = response.into_body();
         let mut read = BytesMut::new();
         while read.len() < bytes_max {
-            match before(deadline.as_mut(), connection.until(body.frame())).await {
+            let frame = {
+                let frame = pin!(body.frame());
+                let coming = pin!(connection.until(frame));
+                before(deadline.as_mut(), coming).await
+            };
+            match frame {
                 Some(Some(Ok(frame))) => {
                     let data = frame.into_data().unwrap_or_default();
                     let wanted = data.len().min(bytes_max - read.len());

@@ -16,7 +16,7 @@ use foldhash::HashMap;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
+use hyper::client::conn::http1;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -64,21 +64,23 @@ impl Client {
         endpoint: &Endpoint,
         mut request: Request<Full<Bytes>>,
     ) -> Result<(Connection, Response<Incoming>), BoxError> {
-        while let Some(mut connection) = self.pool.take(endpoint.origin()) {
-            let mut failed = match connection.request(request).await {
+        loop {
+            let (mut connection, is_new) = match self.pool.take(endpoint.origin()) {
+                Some(kept) => (kept, false),
+                // Rare, and large: in a box, since what a push may wait for is moved around with it.
+                None => (Box::pin(self.open(endpoint)).await?, true),
+            };
+            let answer = pin!(connection.sender.try_send_request(request));
+            let mut failed = match connection.until(answer).await {
                 Ok(response) => return Ok((connection, response)),
                 Err(failed) => failed,
             };
             // The other end may have closed it just now.
             match failed.take_message() {
-                Some(unsent) => request = unsent,
-                None => return Err(failed.into_error().into()),
+                Some(unsent) if !is_new => request = unsent,
+                _ => return Err(failed.into_error().into()),
             }
         }
-        // Rare, and large: in a box, since what a push may wait for is moved around with it.
-        let mut connection = Box::pin(self.open(endpoint)).await?;
-        let response = connection.request(request).await;
-        Ok((connection, response.map_err(TrySendError::into_error)?))
     }
 
     async fn open(&self, endpoint: &Endpoint) -> Result<Connection, BoxError> {
@@ -111,18 +113,8 @@ impl Connection {
         Ok(Self { sender, driver })
     }
 
-    /// The head of the answer to a request; the request comes back when none of it was sent.
-    async fn request(
-        &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>> {
-        let answer = self.sender.try_send_request(request);
-        self.until(answer).await
-    }
-
     /// Waits for something that comes over the connection.
-    pub(super) async fn until<T>(&mut self, what: impl Future<Output = T>) -> T {
-        let mut what = pin!(what);
+    pub(super) async fn until<T>(&mut self, mut what: Pin<&mut impl Future<Output = T>>) -> T {
         poll_fn(|cx| {
             self.drive(cx);
             what.as_mut().poll(cx)
