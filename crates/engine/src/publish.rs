@@ -1,15 +1,14 @@
 //! Publishing: who gets the event is planned, and everything is on disk before the producer is answered.
 
 mod answer;
+mod audience;
 mod places;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use larkspur_platform::{
-    Audience, LEASE, Plan, Publication, PublishError, Subject, binds, bound_by, order_key, resolve,
-};
+use larkspur_platform::{Audience, LEASE, Plan, Publication, PublishError, Subject, binds, order_key};
 use larkspur_store::{Accepted, App, BindingKey, DeliveryId, EventRow, Mode, NewDelivery, NewEvent, Start, StoreError};
 use larkspur_wire::{AppId, EventId, TimestampMs};
 use tokio::task::yield_now;
@@ -25,8 +24,8 @@ use places::Places;
 
 pub use answer::{ExplainedVerdict, Explanation, Published, PublishedDelivery};
 
-/// So many deliveries of a batch are begun before what was begun goes on. Most events have no more than one wave.
-const WAVE: usize = 8;
+/// So many deliveries of a batch are begun before what was begun goes on. Most events have no more apps than that.
+const WAVE: usize = 4;
 
 /// One event of a batch, planned and handed over to be stored.
 struct Prepared {
@@ -34,6 +33,8 @@ struct Prepared {
     deliveries: Vec<NewDelivery>,
     plan: Plan,
     explanations: Option<Vec<Explanation>>,
+    /// Why it is refused unless it was accepted before.
+    refusal: Option<PublishError>,
 }
 
 impl Engine {
@@ -109,22 +110,18 @@ impl Engine {
         bound_here: &mut HashMap<BindingKey, AppId>,
         places: &mut Places,
     ) -> Result<Result<(NewEvent, Prepared), PublishError>, StoreError> {
-        let apps = self.apps();
-        if let Some(app_id) = publication.app_id.as_ref().filter(|id| apps.get(id).is_none()) {
-            return Ok(Err(PublishError::UnknownApp { app_id: app_id.clone() }));
-        }
-        let mut bound = Vec::new();
-        for key in bound_by(&publication) {
-            let app_id = match bound_here.get(&key) {
-                Some(app_id) => Some(app_id.clone()),
-                None => self.store().binding(&key).await?,
-            };
-            bound.extend(app_id.map(|app_id| (key, app_id)));
-        }
-        let audience = match resolve(&publication, &bound) {
+        let audience = match self.audience(&publication, bound_here).await? {
             Ok(audience) => audience,
-            Err(refused) => return Ok(Err(refused)),
+            // What was accepted under this id before is answered as it was, whatever became of its app since.
+            Err(refusal) if publication.event_id.is_some() => {
+                let asked = self.planned(publication, Plan::default(), None, Vec::new(), places);
+                let (mut event, mut one) = asked.await;
+                (event.known_only, one.refusal) = (true, Some(refusal));
+                return Ok(Ok((event, one)));
+            }
+            Err(refusal) => return Ok(Err(refusal)),
         };
+        let apps = self.apps();
         let (plan, explanations) = self.plan(&publication, &audience, &apps, explain);
         let binds = match (&audience, plan.deliveries.is_empty()) {
             (Audience::Only(app_id), false) => binds(&publication)
@@ -195,12 +192,14 @@ impl Engine {
             deliveries: deliveries.clone(),
             lease_until: now.saturating_add(LEASE),
             binds,
+            known_only: false,
         };
         let one = Prepared {
             row: Arc::new(row),
             deliveries,
             plan,
             explanations,
+            refusal: None,
         };
         (event, one)
     }
@@ -212,20 +211,21 @@ impl Engine {
             deliveries,
             plan,
             explanations,
+            refusal,
         } = one;
         if accepted != Accepted::New {
             let unused = deliveries.iter().filter(|one| one.start == Start::Leased);
             unused.for_each(|one| self.give_back(&one.app_id));
         }
         let ids = |deliveries: &[NewDelivery]| deliveries.iter().map(|one| (one.id, one.app_id.clone())).collect();
+        let conflict = || PublishError::Conflict {
+            event_id: row.id.clone(),
+        };
         let (made, repeated) = match accepted {
             Accepted::New => (ids(&deliveries), false),
             Accepted::Repeated(made) => (made, true),
-            Accepted::Conflict => {
-                return Err(PublishError::Conflict {
-                    event_id: row.id.clone(),
-                });
-            }
+            Accepted::Conflict => return Err(conflict()),
+            Accepted::Unknown => return Err(refusal.unwrap_or_else(conflict)),
         };
         let answer = Published {
             event_id: row.id.clone(),

@@ -66,6 +66,9 @@ impl<'a> Accepting<'a> {
         if let Some(seq) = self.known.find(&event.id)? {
             return accept_again(self.tx, seq, event);
         }
+        if event.known_only {
+            return Ok(Accepted::Unknown);
+        }
         let tenant_key = event.tenant_key.as_ref().map(larkspur_wire::TenantKey::as_str);
         let ids = event.deliveries.iter().map(|delivery| delivery.id);
         let bytes = |id: Option<DeliveryId>| id.map(|DeliveryId(id)| id.to_be_bytes());

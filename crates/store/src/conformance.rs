@@ -3,6 +3,7 @@
 //! A backend's tests call [`claims!`](crate::conformance_claims) with a way to make a store; it writes one test for
 //! each claim. They panic when the claim does not hold.
 
+mod accept;
 mod claim;
 mod feed;
 mod fixture;
@@ -12,6 +13,7 @@ mod registry;
 mod retention;
 mod upkeep;
 
+pub use accept::*;
 pub use claim::*;
 pub use feed::*;
 pub use log::*;
@@ -30,6 +32,7 @@ macro_rules! conformance_claims {
             an_event_that_comes_twice_at_once_is_stored_once
             a_batch_that_cannot_be_stored_leaves_nothing
             another_event_under_the_same_id_is_a_conflict_and_fails_no_other
+            what_became_of_a_known_event_is_told_without_storing_an_unknown_one
             an_accepted_delivery_is_leased_to_the_one_who_accepted_it
             an_expired_lease_is_due_again_under_a_new_generation
             due_deliveries_are_claimed_once_and_the_longest_due_first

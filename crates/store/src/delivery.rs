@@ -74,6 +74,8 @@ pub struct NewEvent {
     pub lease_until: TimestampMs,
     /// Ids in the payload to bind to the receiving app.
     pub binds: Vec<(BindingKey, AppId)>,
+    /// Whether it is only asked what became of it: the event would be refused if it were new.
+    pub known_only: bool,
 }
 
 /// A delivery as the plan made it.
@@ -112,6 +114,8 @@ pub enum Accepted {
     Repeated(Vec<(DeliveryId, AppId)>),
     /// The event id was used before for a different event; nothing was stored.
     Conflict,
+    /// The event id was not used before, and that was all that was asked; nothing was stored.
+    Unknown,
 }
 
 /// A stored event.

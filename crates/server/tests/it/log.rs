@@ -158,6 +158,7 @@ async fn what_is_too_much_leaves_the_log_and_the_newest_stay() {
             deliveries: Vec::new(),
             lease_until: accepted_at,
             binds: Vec::new(),
+            known_only: false,
         };
         platform.engine.store().accept(vec![event]).await.unwrap();
     }

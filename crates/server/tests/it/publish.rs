@@ -62,6 +62,26 @@ async fn the_same_event_again_is_answered_the_same_and_another_under_its_id_is_a
 }
 
 #[tokio::test]
+async fn an_event_of_an_app_that_is_gone_is_answered_as_the_first_time() {
+    let platform = platform().await;
+    let first = platform.publish(&exam("e1", "1")).await.expect(200);
+    platform.received("exams", 1).await;
+    platform
+        .send("DELETE", "/api/v1/apps/cli_aa", &Value::Null)
+        .await
+        .expect(204);
+    let again = platform.publish(&exam("e1", "1")).await.expect(200);
+    assert_eq!(
+        (&again["repeated"], &again["deliveries"][0]["delivery_id"]),
+        (&json!(true), &first["deliveries"][0]["delivery_id"])
+    );
+    let code = async |event: &Value, status| platform.publish(event).await.expect(status)["code"].clone();
+    assert_eq!(code(&exam("e1", "2"), 409).await, "event_id_conflict");
+    assert_eq!(code(&exam("e2", "1"), 422).await, "unknown_app");
+    assert_eq!(platform.get("/api/v1/events/e2").await.status.as_u16(), 404);
+}
+
+#[tokio::test]
 async fn each_line_of_many_is_answered_for_itself_and_in_order() {
     let platform = platform().await;
     let wrong = json!({"event_type": EXAM, "app_id": "cli_aa", "event": {"exam_id": 7}});

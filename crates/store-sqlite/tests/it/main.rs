@@ -43,6 +43,7 @@ fn event(n: u32) -> NewEvent {
         }],
         lease_until: TimestampMs(1),
         binds: Vec::new(),
+        known_only: false,
     }
 }
 

@@ -101,6 +101,7 @@ fn new_event((n, content, deliveries): &NewRow, now: TimestampMs) -> NewEvent {
         deliveries: deliveries.iter().enumerate().map(delivery).collect(),
         lease_until: TimestampMs(now.0 + LEASE_MS),
         binds: Vec::new(),
+        known_only: *content == 1 && deliveries.is_empty(),
     }
 }
 

@@ -82,6 +82,7 @@ pub(super) fn event(n: u32, apps: &[u8]) -> NewEvent {
         deliveries: apps.iter().enumerate().map(delivery).collect(),
         lease_until: LEASE_END,
         binds: Vec::new(),
+        known_only: false,
     }
 }
 

@@ -43,6 +43,9 @@ impl Reference {
             let known = of_event.map(|row| (row.delivery.id, row.delivery.app_id.clone()));
             return Accepted::Repeated(known.collect());
         }
+        if event.known_only {
+            return Accepted::Unknown;
+        }
         let row = EventRow {
             id: event.id.clone(),
             event_type: event.event_type.clone(),
