@@ -231,10 +231,7 @@ impl Engine {
             event_id: row.id.clone(),
             event_type: row.event_type.clone(),
             repeated,
-            deliveries: made
-                .into_iter()
-                .map(|(id, app_id)| self.published(id, app_id))
-                .collect(),
+            deliveries: self.published(made),
             refused: plan.refused_by_gate(),
             explanations,
             warnings: plan.warnings,
@@ -262,13 +259,15 @@ impl Engine {
         Ok(answer)
     }
 
-    fn published(&self, delivery_id: DeliveryId, app_id: AppId) -> PublishedDelivery {
-        PublishedDelivery {
+    fn published(&self, made: Vec<(DeliveryId, AppId)>) -> Vec<PublishedDelivery> {
+        let apps = self.apps();
+        let published = |(delivery_id, app_id)| PublishedDelivery {
             delivery_id,
-            mode: self.apps().get(&app_id).map_or_else(Mode::default, |app| mode(app)),
+            mode: apps.get(&app_id).map_or_else(Mode::default, |app| mode(app)),
             online: self.hub().online(&app_id),
             app_id,
-        }
+        };
+        made.into_iter().map(published).collect()
     }
 }
 
