@@ -176,6 +176,21 @@ async fn a_background_check_for_one_vendor_never_reaches_another() {
         platform.publish(&unaddressed).await.expect(422)["code"],
         "not_addressed"
     );
+    // What an account was bound to when it was accepted stays true when it comes again.
+    let mut named = created.clone();
+    (named["event_id"], named["app_id"]) = (json!("c1"), one["app_id"].clone());
+    platform.publish(&named).await.expect(200);
+    platform
+        .send("PUT", "/api/v1/bindings/account/1", &json!({"app_id": other["app_id"]}))
+        .await
+        .expect(200);
+    let again = platform.publish(&named).await.expect(200);
+    assert_eq!(
+        (&again["repeated"], &again["deliveries"][0]["app_id"]),
+        (&json!(true), &one["app_id"])
+    );
+    named["event_id"] = json!("c2");
+    assert_eq!(platform.publish(&named).await.expect(422)["code"], "misaddressed");
 }
 
 #[tokio::test]
